@@ -1,0 +1,33 @@
+"""One number that says something about the disease, with its parts and where it is defined."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Score(BaseModel):
+    """A severity score or a measurement.
+
+    Attributes:
+        name: Name in ``groundglass.severity.SCORES``.
+        title: Name for people.
+        value: The whole patient's value.
+        unit: ``%``, ``ml``, ``HU`` or ``grade``.
+        parts: The value of each part, such as ``{"right lung": 3.1, "left lung": 7.9}``.
+        minimum: Smallest value the definition allows.
+        maximum: Largest value the definition allows; ``None`` where there is none.
+        meaning: What the value says in words, for graded scores.
+        definition: The definition in one sentence, with its thresholds.
+        reference: Publication that defines it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    value: float
+    unit: str
+    parts: dict[str, float] = {}
+    minimum: float = 0.0
+    maximum: float | None = None
+    meaning: str | None = None
+    definition: str
+    reference: str | None = None
