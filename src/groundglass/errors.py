@@ -17,6 +17,19 @@ class EmptyMaskError(GroundglassError):
     """A mask has no voxel where a number needs one: no lungs is not healthy lungs."""
 
 
+class NotMeasurableError(GroundglassError):
+    """The scan or its masks do not carry what a score needs, such as Hounsfield units.
+
+    Attributes:
+        found: What was found instead, for a note on the scores that were left out.
+    """
+
+    def __init__(self, found: str, expected: str) -> None:
+        """Error from what was found, and what was expected with what to do."""
+        super().__init__(f"found {found}, expected {expected}")
+        self.found = found
+
+
 class UnknownNameError(GroundglassError):
     """A system, score, format or reader that does not exist."""
 

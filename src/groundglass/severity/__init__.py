@@ -1,0 +1,60 @@
+"""Severity scores: every score by name, and all that a scan allows."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from groundglass.errors import NotMeasurableError
+from groundglass.findings import Findings
+from groundglass.scan import Note
+from groundglass.score import Score
+from groundglass.severity.involvement import (
+    percentage_of_consolidation,
+    percentage_of_ground_glass,
+    percentage_of_high_opacity,
+    percentage_of_opacity,
+)
+from groundglass.severity.mosmed import mosmed_category
+from groundglass.severity.volume import (
+    consolidation_volume_ml,
+    ground_glass_volume_ml,
+    lung_volume_ml,
+    opacity_volume_ml,
+)
+
+SCORES: Mapping[str, Callable[[Findings], Score]] = MappingProxyType(
+    {
+        "percentage_of_opacity": percentage_of_opacity,
+        "percentage_of_high_opacity": percentage_of_high_opacity,
+        "percentage_of_ground_glass": percentage_of_ground_glass,
+        "percentage_of_consolidation": percentage_of_consolidation,
+        "mosmed_category": mosmed_category,
+        "lung_volume_ml": lung_volume_ml,
+        "opacity_volume_ml": opacity_volume_ml,
+        "ground_glass_volume_ml": ground_glass_volume_ml,
+        "consolidation_volume_ml": consolidation_volume_ml,
+    }
+)
+"""Every score by name, in reading order."""
+
+
+def score_all(findings: Findings) -> tuple[tuple[Score, ...], tuple[Note, ...]]:
+    """Every score that the scan allows, and a note on those it does not.
+
+    Args:
+        findings: Lungs and lesions of a CT volume or of pictures.
+
+    Returns:
+        The scores in the order of ``SCORES``; and one note ``scores`` that names those left out
+        and why, or none.
+    """
+    scores: list[Score] = []
+    left_out: dict[str, list[str]] = {}
+    for name, measure in SCORES.items():
+        try:
+            scores.append(measure(findings))
+        except NotMeasurableError as error:
+            left_out.setdefault(error.found, []).append(name)
+    if not left_out:
+        return tuple(scores), ()
+    reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in left_out.items())
+    return tuple(scores), (Note("scores", f"Scores left out: {reasons}."),)
