@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from groundglass.labels import Lesion, Lung
+from groundglass.severity import SCORES, score_all
+from tests.severity.findings import pictures, volume
+
+R, L, GGO, UNK = Lung.RIGHT, Lung.LEFT, Lesion.GROUND_GLASS, Lesion.UNSPECIFIED
+NEED_MILLIMETRES = {name for name in SCORES if name.endswith("_ml")}
+NEED_KINDS = {name for name in SCORES if "ground_glass" in name or "consolidation" in name}
+
+
+def test_a_volume_has_every_score_in_reading_order():
+    scores, notes = score_all(volume([[[R, L]]], [[[GGO, 0]]]))
+    assert [s.name for s in scores] == list(SCORES)
+    assert notes == ()
+
+
+def test_pictures_have_the_percentages_and_one_note_on_the_rest():
+    scores, (note,) = score_all(pictures([[[R, L]]], [[[GGO, 0]]]))
+    left_out = NEED_MILLIMETRES | {"percentage_of_high_opacity"}
+    assert {s.name for s in scores} == set(SCORES) - left_out
+    assert note.name == "scores"
+    assert all(name in note.message for name in left_out)
+    assert "without Hounsfield units" in note.message
+    assert "without a pixel size in mm" in note.message
+
+
+def test_lesions_of_unknown_kind_leave_out_the_kinds_and_say_so():
+    scores, (note,) = score_all(volume([[[R, L]]], [[[UNK, 0]]]))
+    assert {s.name for s in scores} == set(SCORES) - NEED_KINDS
+    assert all(name in note.message for name in NEED_KINDS)
+    assert "unknown kind" in note.message
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_score_carries_its_own_name_and_its_definition(name):
+    score = SCORES[name](volume([[[R, L]]], [[[GGO, 0]]]))
+    assert score.name == name == SCORES[name].__name__
+    assert score.definition.endswith(".")
+
+
+def test_scores_work_without_torch():
+    code = "import groundglass.severity, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
