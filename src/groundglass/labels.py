@@ -31,6 +31,16 @@ class Lung(Label):
     LEFT = 2, "left lung", "#35c4a5"
 
 
+class Lobe(Label):
+    """The five lobes, named from the patient's side."""
+
+    RIGHT_UPPER = 1, "right upper lobe", "#4c9be8"
+    RIGHT_MIDDLE = 2, "right middle lobe", "#f2b134"
+    RIGHT_LOWER = 3, "right lower lobe", "#2f6db3"
+    LEFT_UPPER = 4, "left upper lobe", "#35c4a5"
+    LEFT_LOWER = 5, "left lower lobe", "#1f7f6b"
+
+
 class Lesion(Label):
     """Lesions of pneumonia.
 
