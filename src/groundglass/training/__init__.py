@@ -1,0 +1,1 @@
+"""From a config and a cohort to a run: one training path for every system."""

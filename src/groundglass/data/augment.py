@@ -1,0 +1,135 @@
+"""Random frames, windows and textures: how one slice becomes many."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from groundglass.geometry.frame import Frame
+
+
+class AugmentConfig(BaseModel):
+    """How far training slices are changed.
+
+    Attributes:
+        rotation_deg: Largest turn to either side.
+        scale: Smallest and largest zoom.
+        aspect: Largest stretch of one side against the other, as a share.
+        shift: Largest shift, as a share of the input's side.
+        flip: Share of slices mirrored left to right (their sides are swapped with them).
+        contrast: Smallest and largest factor on grey values, as from a wider or narrower window.
+        brightness: Largest offset of grey values.
+        gamma: Smallest and largest exponent.
+        noise: Largest standard deviation of grey noise.
+        blur_px: Largest standard deviation of blur; half of the slices stay sharp.
+        cutout: Sides of a rectangle of one random grey, up to this share of the shorter side.
+        outside: Share of slices set in a body outline with dark air around it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rotation_deg: float = 12.0
+    scale: tuple[float, float] = (0.65, 1.2)
+    aspect: float = 0.12
+    shift: float = 0.08
+    flip: float = 0.5
+    contrast: tuple[float, float] = (0.8, 1.3)
+    brightness: float = 0.1
+    gamma: tuple[float, float] = (0.8, 1.25)
+    noise: float = 0.05
+    blur_px: float = 1.2
+    cutout: float = 0.0
+    outside: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Augmentation drawn from one random generator per slice, so that it can be repeated."""
+
+    config: AugmentConfig
+    random: np.random.Generator
+
+    @classmethod
+    def seeded(cls, config: AugmentConfig, *seed: int) -> Self:
+        """Augmentation fixed by whole numbers, such as run seed, epoch and case."""
+        return cls(config, np.random.default_rng(seed))
+
+    def frame(self, frame: Frame) -> tuple[Frame, bool]:
+        """The frame turned, zoomed, stretched, shifted and perhaps mirrored.
+
+        Returns:
+            The new frame, and whether it mirrors right and left.
+        """
+        c, uniform = self.config, self.random.uniform
+        angle = np.deg2rad(uniform(-c.rotation_deg, c.rotation_deg))
+        zoom = np.exp(uniform(np.log(c.scale[0]), np.log(c.scale[1])))
+        stretch = np.exp(uniform(-c.aspect, c.aspect) / 2)
+        mirrored = bool(self.random.random() < c.flip)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = turn @ np.diag([zoom * stretch * (-1 if mirrored else 1), zoom / stretch])
+        rows, columns = frame.size_px
+        center = np.array([(columns - 1) / 2, (rows - 1) / 2])
+        shift = np.array([columns, rows]) * uniform(-c.shift, c.shift, size=2)
+        offset = center + shift - linear @ center
+        matrix = np.hstack(
+            [
+                linear @ frame.matrix[:, :2],
+                (linear @ frame.matrix[:, 2] + offset)[:, None],
+            ]
+        )
+        return replace(frame, matrix=matrix), mirrored
+
+    def fill(self) -> float:
+        """Grey beyond the border: soft tissue of some tone."""
+        return float(self.random.uniform(0.7, 1.0))
+
+    def grey(self, grey: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Grey values seen through another window, kernel and dose, clipped to 0 to 1."""
+        c, uniform = self.config, self.random.uniform
+        grey = grey * np.float32(uniform(*c.contrast)) + np.float32(
+            uniform(-c.brightness, c.brightness)
+        )
+        grey = np.clip(grey, 0.0, 1.0) ** np.float32(np.exp(uniform(*np.log(c.gamma))))
+        sigma = uniform(-c.blur_px, c.blur_px)
+        if sigma > 0.3:
+            grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+        elif sigma < -0.6 * c.blur_px:
+            grey = grey + np.float32(0.8) * (grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
+        noise = self.random.standard_normal(grey.shape, np.float32)
+        grey = grey + noise * np.float32(uniform(0.0, c.noise))
+        return np.clip(self._cutout(grey), 0.0, 1.0).astype(np.float32)
+
+    def outside(self, grey: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Dark air around a body outline, beyond the picture's own border.
+
+        Args:
+            grey: Input of the network, (row, column).
+            known: Where it shows the picture itself.
+        """
+        if self.random.random() >= self.config.outside:
+            return grey
+        rows, columns = grey.shape
+        center = ((columns - 1) // 2, (rows - 1) // 2)
+        axes = (
+            round(columns * self.random.uniform(0.45, 0.6)),
+            round(rows * self.random.uniform(0.42, 0.6)),
+        )
+        body = np.zeros(grey.shape, np.uint8)
+        cv2.ellipse(body, center, axes, 0.0, 0.0, 360.0, 1, -1)
+        air = np.float32(self.random.uniform(0.0, 0.2))
+        return np.where(known | (body == 1), grey, air).astype(np.float32)
+
+    def _cutout(self, grey: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.config.cutout <= 0:
+            return grey
+        rows, columns = grey.shape
+        longest = self.config.cutout * min(rows, columns)
+        height, width = (int(self.random.uniform(0, longest)) for _ in range(2))
+        top = int(self.random.integers(0, rows - height + 1))
+        left = int(self.random.integers(0, columns - width + 1))
+        grey = grey.copy()
+        grey[top : top + height, left : left + width] = self.random.random()
+        return grey

@@ -1,0 +1,1 @@
+"""A plain U-Net for lungs, lesions and consolidation: the default and the yardstick."""

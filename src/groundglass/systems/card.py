@@ -1,0 +1,106 @@
+"""The card of a system: what it is, what it sees, how good it is, under which licence."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from groundglass.errors import ConfigError, UnknownNameError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Part):
+    """Shipped weights.
+
+    Attributes:
+        file: Safetensors file beside the card.
+        sha256: Its checksum.
+        parameters_m: Parameters in millions.
+        licence: Terms of use, which follow the training data.
+        trained_on: Training data with their splits, in words.
+        seed: Seed of the run.
+        config: Digest of the run's config.
+    """
+
+    file: str
+    sha256: str
+    parameters_m: float
+    licence: str
+    trained_on: str
+    seed: int
+    config: str
+
+
+class Card(_Part):
+    """Facts about a system.
+
+    Attributes:
+        name: Folder name.
+        title: Title of the publication, or what the system is.
+        doi: Publication; ``None`` for what has none.
+        answers: What it does.
+        modality: What it looks at.
+        labels: Label names it can give.
+        network: Settings that rebuild the network.
+        size_px: (row, column) of the input.
+        lesion_threshold: Probability above which a pixel is lesion, chosen on validation.
+        metrics: Measured results, in words with split and spread, by data set.
+        deviations: Where it differs from the publication.
+        weights: Shipped weights, if any.
+    """
+
+    name: str
+    title: str
+    doi: str | None = None
+    answers: tuple[Literal["segment", "detect", "classify"], ...]
+    modality: Literal["ct", "radiograph", "both"] = "ct"
+    labels: tuple[str, ...]
+    network: dict[str, str | int | float | list[int]]
+    size_px: tuple[int, int]
+    lesion_threshold: float = 0.5
+    metrics: dict[str, str] = {}
+    deviations: tuple[str, ...] = ()
+    weights: Weights | None = None
+
+
+def read_card(path: Path) -> Card:
+    """Card from a YAML file.
+
+    Raises:
+        ConfigError: If there is none, or a field of it is wrong.
+    """
+    if not path.is_file():
+        raise ConfigError(f"found no card '{path.name}' in '{path.parent.name}', expected one")
+    try:
+        return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"found a wrong card '{path.parent.name}/{path.name}', {field}: {first['msg']}; correct it"
+        ) from None
+
+
+@cache
+def load_card(name: str) -> Card:
+    """Card of a system by name, without loading its network.
+
+    Raises:
+        UnknownNameError: If there is no such system.
+    """
+    from groundglass.systems import SYSTEMS
+
+    if name not in SYSTEMS:
+        raise UnknownNameError.of("system", name, SYSTEMS)
+    return read_card(home(name) / "card.yaml")
+
+
+def home(name: str) -> Path:
+    """Folder of a system inside the package."""
+    return Path(str(files(f"groundglass.systems.{name}")))

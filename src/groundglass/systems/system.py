@@ -1,0 +1,64 @@
+"""What every system offers, and how one is loaded by name or from a training run."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from groundglass.errors import UnknownNameError, WeightsError
+from groundglass.mask import Mask
+from groundglass.scan import CTSlices, Scan
+from groundglass.systems.card import Card, home, load_card, read_card
+
+Progress = Callable[[float], None]
+"""Called with the finished fraction, 0 to 1."""
+
+
+class Segmenter(Protocol):
+    """A system that finds lesions.
+
+    Attributes:
+        card: Its facts.
+        device: Where its network runs.
+    """
+
+    card: Card
+    device: str
+
+    def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
+        """Lesions on the scan's own grid, label set ``Lesion``.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs, label set ``Lung``.
+            progress: Told how far it is.
+        """
+        ...
+
+
+class LungFinder(Protocol):
+    """A system that finds lungs on pictures, which have no Hounsfield units."""
+
+    def find_lungs(self, scan: CTSlices, progress: Progress | None = None) -> Mask:
+        """Lungs of every picture, label set ``Lung``; a picture may show none."""
+        ...
+
+
+def build(name: str, device: str) -> Segmenter:
+    """A system by name or by the folder of a training run, weights checked and loaded."""
+    from groundglass.systems import SYSTEMS
+
+    if name in SYSTEMS:
+        card, folder = load_card(name), home(name)
+    elif (Path(name) / "card.yaml").is_file():
+        folder = Path(name)
+        card = read_card(folder / "card.yaml")
+    else:
+        raise UnknownNameError.of("system", name, SYSTEMS)
+    if card.weights is None:
+        raise WeightsError(
+            f"found no weights for '{card.name}', expected some; train it with groundglass train"
+        )
+    predictor = import_module(f"groundglass.systems.{card.name}.predict").Predictor
+    system: Segmenter = predictor(card, folder / card.weights.file, device)
+    return system

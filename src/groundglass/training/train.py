@@ -1,0 +1,133 @@
+"""Train a system on a cohort: one function for all of them, resumable at any moment."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.data.slices import EpochSampler, SliceDataset
+from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.systems import SYSTEMS
+from groundglass.training.config import RunConfig
+from groundglass.training.module import SystemModule
+from groundglass.training.run import Run, save_weights
+
+
+def train(
+    system: str,
+    tables: Sequence[Path],
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+) -> Run:
+    """Train a system; the best epoch on the validation split is kept.
+
+    Args:
+        system: Name of the system.
+        tables: Cohort tables.
+        folder: Folder of the run, new unless resumed.
+        recipe: YAML with settings; the system's own ``recipe.yaml`` if not given.
+        overrides: Settings that differ, as ``key=value``.
+        resume: Go on from the last epoch of an interrupted run, with its own settings.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: If a setting is wrong, or the folder holds a run and ``resume`` is not set.
+        CohortError: If a table is wrong.
+    """
+    if system not in SYSTEMS:
+        raise UnknownNameError.of("system", system, SYSTEMS)
+    parts = import_module(f"groundglass.systems.{system}.training")
+    run = Run(folder)
+    if resume:
+        config = parts.Config.load(run.config, [])
+    else:
+        recipe = recipe or Path(str(files(f"groundglass.systems.{system}"))) / "recipe.yaml"
+        config = parts.Config.load(recipe, list(overrides))
+        _start_folder(run, config)
+    cohort = Cohort.read(tables)
+    write_cohort(cohort.cases, folder / "cohort.csv")
+    _fit(run, config, cohort, parts)
+    return run
+
+
+def _start_folder(run: Run, config: RunConfig) -> None:
+    if run.config.exists():
+        raise ConfigError(
+            f"found a run in '{run.folder.name}', expected a new folder; resume it or name another"
+        )
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.config.write_text(config.dump(), encoding="utf-8")
+
+
+def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
+    torch.set_num_threads(config.threads)
+    L.seed_everything(config.seed, verbose=False)
+    train_cases, val_cases = cohort.split("train"), cohort.split("val")
+    module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
+    module = module.to(memory_format=torch.channels_last)
+    run.write_environment()
+    sampler = EpochSampler(
+        train_cases, config.draws_per_epoch, config.seed, config.healthy_weight
+    )
+    best = ModelCheckpoint(
+        dirpath=run.best_checkpoint.parent,
+        filename="best",
+        monitor="val/lesion_dice",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    trainer = L.Trainer(
+        max_epochs=config.epochs,
+        precision=config.precision,
+        gradient_clip_val=config.gradient_norm,
+        deterministic=True,
+        logger=CSVLogger(run.folder, name="", version=""),
+        callbacks=[
+            best,
+            EMAWeightAveraging(decay=config.average_decay),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        log_every_n_steps=10,
+    )
+    trainer.fit(
+        module,
+        DataLoader(
+            SliceDataset(train_cases, config.size_px, config.augment, config.seed),
+            batch_size=config.batch_size,
+            sampler=sampler,
+            drop_last=True,
+        ),
+        DataLoader(SliceDataset(val_cases, config.size_px), batch_size=config.batch_size),
+        ckpt_path=run.last_checkpoint if run.last_checkpoint.is_file() else None,
+    )
+    keep_best(run, module)
+
+
+def keep_best(run: Run, module: SystemModule) -> str:
+    """Write the weights of the best epoch so far; usable while the training still runs.
+
+    Returns:
+        The sha256 of the weights file.
+    """
+    checkpoint = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    digest = save_weights(module.network, run.weights)
+    if (run.folder / "hparams.yaml").exists():
+        (run.folder / "hparams.yaml").unlink()
+    return digest
