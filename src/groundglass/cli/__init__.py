@@ -1,0 +1,52 @@
+"""The command line: ``groundglass COMMAND``."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from groundglass.cli import analyze, data, info
+from groundglass.cli.console import CommandGroup, quiet
+from groundglass.version import __version__
+
+app = typer.Typer(
+    cls=CommandGroup,
+    help="Pneumonia on chest CT: lungs, lesions, severity and report. Not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich panels double the time of --help
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (analyze, data, info):
+    app.add_typer(module.commands)
+if find_spec("groundglass.cli.train"):
+    app.add_typer(import_module("groundglass.cli.train").commands)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", help="Show tracebacks, logs and warnings; may stand after the command."
+        ),
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - typer calls _show_version
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Options of every command."""
+    quiet(debug=debug)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app(prog_name="groundglass")

@@ -1,0 +1,127 @@
+"""Analyze a scan, or do one part of it: lungs or lesions alone."""
+
+from typing import Annotated
+
+import typer
+
+from groundglass.cli.console import progress_bar, quiet_native_libraries, say_json
+from groundglass.cli.options import (
+    DEFAULT_SYSTEM,
+    Device,
+    Json,
+    OutFolder,
+    ScanPath,
+    Series,
+    System,
+    Tolerate,
+)
+from groundglass.write import FORMATS
+
+commands = typer.Typer()
+
+
+def known_formats(names: list[str]) -> list[str]:
+    """The given formats; wrong usage if there is no such format."""
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise typer.BadParameter(f"'{unknown[0]}' is not one of {', '.join(FORMATS)}.")
+    return names
+
+
+@commands.command()
+def analyze(
+    scan: ScanPath,
+    out: OutFolder,
+    system: System = DEFAULT_SYSTEM,
+    formats: Annotated[
+        list[str],
+        typer.Option(
+            "--format",
+            help="What to write. May be repeated.",
+            metavar=f"[{'|'.join(FORMATS)}]",
+            callback=known_formats,
+        ),
+    ] = list(FORMATS),  # noqa: B006 - typer reads the default and never hands it out
+    series: Series = None,
+    tolerate: Tolerate = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Analyze a chest CT and write a report.
+
+    Finds the lungs and the pneumonia in them, and scores the severity.
+    """
+    from groundglass.analyze import analyze
+    from groundglass.cli.summary import say_report
+    from groundglass.write import check_folder, write
+    from groundglass.write.record import record_of
+
+    check_folder(out)
+    quiet_native_libraries()
+    with progress_bar() as progress:
+        report = analyze(
+            scan,
+            system=system,
+            series=series,
+            tolerate=tolerate or (),
+            device=device,
+            progress=progress,
+        )
+        files = write(report, out, formats)
+    say_report(report, files)
+    if as_json:
+        say_json(record_of(report).model_dump_json(indent=2))
+
+
+@commands.command()
+def segment(
+    scan: ScanPath,
+    out: OutFolder,
+    system: System = DEFAULT_SYSTEM,
+    series: Series = None,
+    tolerate: Tolerate = None,
+    device: Device = "cpu",
+) -> None:
+    """Write the masks of lungs and lesions alone."""
+    from groundglass.analyze import segment
+    from groundglass.cli.summary import say_files, say_notes
+    from groundglass.write import check_folder, write_masks
+
+    check_folder(out)
+    quiet_native_libraries()
+    with progress_bar() as progress:
+        findings, notes = segment(
+            scan,
+            system=system,
+            series=series,
+            tolerate=tolerate or (),
+            device=device,
+            progress=progress,
+        )
+        files = write_masks(findings, out)
+    say_notes(notes)
+    say_files(files)
+
+
+@commands.command()
+def lungs(
+    scan: ScanPath,
+    out: OutFolder,
+    series: Series = None,
+    tolerate: Tolerate = None,
+    device: Device = "cpu",
+) -> None:
+    """Write the mask of the lungs alone."""
+    from groundglass.analyze import find_lungs_in
+    from groundglass.cli.summary import say_files, say_notes
+    from groundglass.write import check_folder, write_lungs
+
+    check_folder(out)
+    quiet_native_libraries()
+    with progress_bar() as progress:
+        read, mask, notes = find_lungs_in(
+            scan, series=series, tolerate=tolerate or (), device=device, progress=progress
+        )
+        files = write_lungs(read, mask, out)
+    say_notes(notes)
+    say_files(files)

@@ -1,0 +1,58 @@
+"""Data to work on: the phantom, and tables of public data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundglass.cli.console import quiet_native_libraries, say
+
+commands = typer.Typer()
+data = typer.Typer(help="Tables of cases for training and evaluation.", no_args_is_help=True)
+commands.add_typer(data, name="data")
+
+
+@commands.command()
+def phantom(
+    out: Annotated[
+        Path, typer.Argument(help="Empty or new folder.", metavar="OUT", show_default=False)
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Format of the scan.", metavar="[dicom|nifti|mha|nrrd|pictures]"
+        ),
+    ] = "dicom",
+    seed: Annotated[int, typer.Option(help="One seed is one patient.")] = 0,
+    healthy: Annotated[bool, typer.Option("--healthy", help="Lungs without lesions.")] = False,
+    size: Annotated[tuple[int, int, int], typer.Option(help="Slices, rows and columns.")] = (
+        120,
+        256,
+        256,
+    ),
+) -> None:
+    """Make a synthetic chest CT.
+
+    Writes the scan, and the truth about its lungs and lesions beside it.
+    """
+    from groundglass.data.phantom import make_phantom
+    from groundglass.data.phantom_files import write_phantom
+
+    quiet_native_libraries()
+    made = make_phantom(seed, shape=size, lesions=() if healthy else None)
+    say(str(write_phantom(made, out, format)), "green")
+
+
+@data.command("import")
+def import_data(
+    name: Annotated[str, typer.Argument(help="Layout of the data set, such as covid-ct-seg.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set; nothing is copied.")],
+    out: Annotated[Path, typer.Option("--out", help="Table to write.", metavar="CSV")],
+) -> None:
+    """Turn a known public data set into a table of cases."""
+    from groundglass.data.cohort import write_cohort
+    from groundglass.data.importers import import_cases
+
+    cases = import_cases(name, folder)
+    write_cohort(cases, out)
+    say(f"{len(cases)} cases in {out}", "green")

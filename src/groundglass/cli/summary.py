@@ -1,0 +1,50 @@
+"""What was found, on one screen of a terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from groundglass.cli.console import say, stderr
+from groundglass.labels import Lung
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
+from groundglass.scan import Note
+from groundglass.write.wording import printable, quantity
+
+
+def say_report(report: Report, files: Sequence[Path]) -> None:
+    """Print scores, notes and files of a report."""
+    table = Table(box=box.SIMPLE, title=printable(report.findings.scan.source.name))
+    table.add_column("")
+    for heading in ("both lungs", *(lung.title for lung in Lung)):
+        table.add_column(heading, justify="right")
+    for score in report.scores:
+        parts = (score.parts.get(lung.title) for lung in Lung)
+        shown = ("" if part is None else quantity(part, score.unit) for part in parts)
+        table.add_row(score.title, quantity(score.value, score.unit), *shown)
+    stderr().print(table)
+    for score in report.scores:
+        if score.meaning:
+            say(f"{score.title}: {score.meaning}")
+    say_notes(report.notes)
+    say_files(files)
+    say(NOT_A_MEDICAL_DEVICE, "dim")
+
+
+def say_notes(notes: Sequence[Note]) -> None:
+    """Print what was noticed, a line for each."""
+    for note in notes:
+        say(f"note ({note.name}): {printable(note.message)}", "yellow")
+
+
+def say_files(files: Sequence[Path]) -> None:
+    """Print where the results lie: each file, or the folder where there are many."""
+    if len(files) > 6:
+        folder = files[0].parent
+        while not all(folder in file.parents for file in files):
+            folder = folder.parent
+        say(f"{len(files)} files in {printable(str(folder))}", "green")
+        return
+    for file in files:
+        say(printable(str(file)), "green")
