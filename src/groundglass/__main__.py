@@ -1,0 +1,5 @@
+"""``python -m groundglass``: the command line."""
+
+from groundglass.cli import main
+
+main()

@@ -1,0 +1,67 @@
+import csv
+import json
+
+from typer.testing import CliRunner
+
+from groundglass.cli import app
+
+SMALL = ("--size", "16", "48", "48")
+
+
+def run(*args):
+    return CliRunner().invoke(app, [str(a) for a in args])
+
+
+def test_a_phantom_is_written_with_its_truth(tmp_path):
+    result = run("phantom", tmp_path / "p", "--format", "nifti", *SMALL)
+    assert result.exit_code == 0
+    assert (tmp_path / "p" / "scan").is_dir()
+    truth = json.loads((tmp_path / "p" / "truth" / "truth.json").read_text())
+    assert truth["opacity_percent"] > 0
+    assert str(tmp_path / "p" / "scan") in result.stderr
+
+
+def test_a_healthy_phantom_has_no_lesion(tmp_path):
+    assert run("phantom", tmp_path, "--healthy", "--format", "mha", *SMALL).exit_code == 0
+    truth = json.loads((tmp_path / "truth" / "truth.json").read_text())
+    assert truth["opacity_percent"] == 0
+
+
+def test_another_seed_is_another_patient(tmp_path):
+    for seed in (1, 2):
+        out = tmp_path / str(seed)
+        assert run("phantom", out, "--seed", seed, "--format", "nifti", *SMALL).exit_code == 0
+    one, two = (
+        json.loads((tmp_path / str(seed) / "truth" / "truth.json").read_text()) for seed in (1, 2)
+    )
+    assert one != two
+
+
+def test_an_unknown_phantom_format_is_refused(tmp_path):
+    result = run("phantom", tmp_path, "--format", "vhs", *SMALL)
+    assert result.exit_code == 1
+    assert "nifti" in result.stderr
+
+
+def test_a_phantom_does_not_overwrite(tmp_path):
+    assert run("phantom", tmp_path, "--format", "nifti", *SMALL).exit_code == 0
+    assert run("phantom", tmp_path, "--format", "nifti", *SMALL).exit_code == 1
+
+
+def test_a_public_data_set_becomes_a_table(tmp_path):
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "images" / "01.png").touch()
+    (tmp_path / "masks" / "01.png").touch()
+    (tmp_path / "index.csv").write_text("id,group,grouped_split\n1,a,test\n")
+    result = run("data", "import", "medseg", tmp_path, "--out", tmp_path / "cohort.csv")
+    assert result.exit_code == 0
+    rows = list(csv.DictReader((tmp_path / "cohort.csv").read_text().splitlines()))
+    assert [row["split"] for row in rows] == ["test"]
+    assert "1 cases" in result.stderr
+
+
+def test_an_unknown_data_set_is_refused(tmp_path):
+    result = run("data", "import", "imagenet", tmp_path, "--out", tmp_path / "cohort.csv")
+    assert result.exit_code == 1
+    assert "medseg" in result.stderr
