@@ -1,0 +1,196 @@
+"""Pictures of slices for the page: lung window, lesions in color, sides marked R and L."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from groundglass.findings import Findings
+from groundglass.intensity import window_hu
+from groundglass.labels import Label, Lesion, Lung
+from groundglass.scan import CTScan
+
+AXIAL_WIDTH_PX = 420
+CORONAL_WIDTH_PX = 560
+"""Widths of the pictures: sharp at the sizes that the page and an A4 print show them."""
+
+TINT = 0.32
+"""Opacity of the color within a lesion: the tissue below must stay readable."""
+
+MARGIN_MM = 14.0
+"""Body that is shown around the lungs."""
+
+_MAX_HEIGHT_PX = 900
+_JPEG_QUALITY = 86
+_MARKER = 0.065
+"""Height of the letters R and L, of the width of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One cut through a scan as readers look at it: patient's right on the left, head or chest up.
+
+    Attributes:
+        grey: Display grey 0 to 255, shape (row, column).
+        lungs: Label set ``Lung``, the same shape.
+        lesions: Label set ``Lesion``, the same shape.
+        aspect: Height of a pixel over its width.
+        width_px: Width of the finished picture.
+    """
+
+    grey: NDArray[np.uint8]
+    lungs: NDArray[np.uint8]
+    lesions: NDArray[np.uint8]
+    aspect: float = 1.0
+    width_px: int = AXIAL_WIDTH_PX
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the finished picture, with square pixels."""
+        rows, columns = self.grey.shape
+        height = self.width_px * rows * self.aspect / columns
+        shrink = min(1.0, _MAX_HEIGHT_PX / height)
+        return max(1, round(self.width_px * shrink)), max(1, round(height * shrink))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        uri: The whole picture as a ``data:`` URI.
+        width_px: Its width.
+        height_px: Its height.
+        alt: What it shows, for those who do not see it.
+    """
+
+    uri: str
+    width_px: int
+    height_px: int
+    alt: str
+
+
+Box = tuple[slice, slice, slice]
+"""Slices, rows and columns of a volume that hold both lungs and a margin."""
+
+
+def lung_box(findings: Findings) -> Box:
+    """The part of a volume around both lungs that every picture of it shows."""
+    assert findings.lungs.geometry is not None
+    array = findings.lungs.array
+    from_above = np.max(array, axis=0)
+    inside = (np.max(array, axis=(1, 2)), np.max(from_above, axis=1), np.max(from_above, axis=0))
+    bounds = []
+    for axis, spacing_mm in zip(inside, findings.lungs.geometry.spacing, strict=True):
+        found, margin = np.flatnonzero(axis), round(MARGIN_MM / spacing_mm)
+        bounds.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + margin + 1))
+    return bounds[0], bounds[1], bounds[2]
+
+
+def axial(findings: Findings, index: int, box: Box | None = None) -> Plane:
+    """An axial slice of a volume in the lung window, or a picture as it is."""
+    cut = box[1:] if box else (slice(None), slice(None))
+    scan = findings.scan
+    lungs, lesions = findings.lungs.slices[index][cut], findings.lesions.slices[index][cut]
+    if isinstance(scan, CTScan):
+        aspect = scan.spacing_mm[1] / scan.spacing_mm[2]
+        return Plane(_lung_window(scan.slices[index][cut]), lungs, lesions, aspect)
+    return Plane(scan.slices[index][cut], lungs, lesions)
+
+
+def coronal(findings: Findings, row: int, box: Box) -> Plane:
+    """A coronal slice of a volume in the lung window, head up."""
+    scan = findings.scan
+    assert isinstance(scan, CTScan)
+    cut = (box[0], row, box[2])
+    return Plane(
+        _lung_window(scan.slices[cut]),
+        findings.lungs.array[cut],
+        findings.lesions.array[cut],
+        scan.spacing_mm[0] / scan.spacing_mm[2],
+        CORONAL_WIDTH_PX,
+    )
+
+
+def coronal_row(findings: Findings) -> int:
+    """The row whose coronal slice shows most lesion; most lung where there is none."""
+    lesion, lung = (
+        np.sum([np.count_nonzero(s, axis=1) for s in mask.slices], axis=0)
+        for mask in (findings.lesions, findings.lungs)
+    )
+    return int(np.argmax(lesion if lesion.any() else lung))
+
+
+def plain(plane: Plane, alt: str) -> Picture:
+    """The plane as it is, with R and L."""
+    return _finish(_enlarge(plane), alt)
+
+
+def overlaid(plane: Plane, alt: str) -> Picture:
+    """The plane with lungs outlined and lesions outlined and tinted, with R and L."""
+    grey = _enlarge(plane)
+    picture = np.stack([grey, grey, grey], axis=-1)
+    _draw(picture, plane.lungs, Lung, tint=0.0)
+    _draw(picture, plane.lesions, Lesion, tint=TINT)
+    return _finish(picture, alt)
+
+
+def _lung_window(voxels_hu: NDArray[np.int16]) -> NDArray[np.uint8]:
+    return np.asarray(np.rint(window_hu(voxels_hu) * 255.0), np.uint8)
+
+
+def _enlarge(plane: Plane) -> NDArray[np.uint8]:
+    width, height = plane.size_px
+    shrinks = width < plane.grey.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    grey = np.ascontiguousarray(plane.grey)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=how), np.uint8)
+
+
+def _draw(
+    picture: NDArray[np.uint8], numbers: NDArray[np.uint8], labels: type[Label], tint: float
+) -> None:
+    for label in labels:
+        area = _area(numbers == label, (picture.shape[1], picture.shape[0]))
+        if area is None:
+            continue
+        color = np.array([int(label.color[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+        if tint:
+            inside = picture[area].astype(np.float32)
+            picture[area] = np.rint(inside + tint * (color - inside)).astype(np.uint8)
+        outlines, _ = cv2.findContours(area.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, outlines, -1, color.tolist(), 1, cv2.LINE_AA)
+
+
+def _area(inside: NDArray[np.bool_], size_px: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """A label enlarged to the picture with smooth edges; a lone pixel does not get lost."""
+    if not inside.any():
+        return None
+    shrinks = size_px[0] < inside.shape[1]
+    share = cv2.resize(
+        inside.astype(np.float32),
+        size_px,
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    area = share >= 0.5
+    return np.asarray(area if area.any() else share > 0.0, np.bool_)
+
+
+def _finish(pixels: NDArray[np.uint8], alt: str) -> Picture:
+    image = Image.fromarray(pixels)
+    _mark_sides(image)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    return Picture(f"data:image/jpeg;base64,{data}", image.width, image.height, alt)
+
+
+def _mark_sides(image: Image.Image) -> None:
+    size = min(_MARKER * image.width, image.height / 3)
+    font, draw, inset = ImageFont.load_default(max(size, 1.0)), ImageDraw.Draw(image), size / 3
+    for letter, x, anchor in (("R", inset, "la"), ("L", image.width - inset, "ra")):
+        draw.text((x, inset), letter, "white", font, anchor, stroke_width=2, stroke_fill="black")

@@ -1,0 +1,136 @@
+"""All or nothing: results are made in a hidden folder and moved in when all are done."""
+
+import gzip
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from groundglass.errors import OutputError
+
+MARK = b"groundglass"
+"""Stands near the beginning of every file that is written, so that it can be told as ours."""
+
+_MARK_WITHIN_BYTES = 4096
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that results can be written, before the work that leads to them.
+
+    Args:
+        folder: Where the results are to go; need not exist.
+
+    Raises:
+        OutputError: If it is a file, or may not be written.
+    """
+    move_in_when_done(folder, lambda _: [])
+
+
+def move_in_when_done(folder: Path, make: Callable[[Path], list[Path]]) -> list[Path]:
+    """Make files in a temporary folder and move them into place once all are made.
+
+    The temporary folder lies on the disk of the destination, so that moving is renaming. A
+    failure at any time leaves the destination as it was.
+
+    Args:
+        folder: Where the files go; made where it does not exist.
+        make: Makes files in the folder it is given and returns them.
+
+    Returns:
+        The files in their place.
+
+    Raises:
+        OutputError: If the folder cannot be written, or a file of the user is in the way.
+    """
+    try:
+        beside = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+        with tempfile.TemporaryDirectory(
+            prefix=".groundglass-", dir=beside, ignore_cleanup_errors=True
+        ) as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()  # unlike the temporary folder itself, this one has the user's permissions
+            names = [made.relative_to(new) for made in make(new)]
+            if not names:
+                return []
+            if folder.exists():
+                _replace_files(names, new, folder, Path(temporary) / "old")
+            else:
+                _rename_folder(new, folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to '{folder}' ({error.strerror or error}), expected a folder with room "
+            "that may be written; name another folder"
+        ) from error
+    return [folder / name for name in names]
+
+
+def _rename_folder(new: Path, folder: Path) -> None:
+    made = [p for p in reversed(folder.absolute().parents) if not p.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(folder)
+    except BaseException:
+        for parent in reversed(made):
+            if parent.exists():
+                parent.rmdir()
+        raise
+
+
+def _replace_files(names: list[Path], new: Path, folder: Path, old: Path) -> None:
+    """Rename file by file; on failure put back what was there."""
+    for name in names:
+        _refuse_a_file_of_the_user(folder / name)
+    undo: list[Callable[[], object]] = []
+    try:
+        for name in names:
+            target, kept = folder / name, old / name
+            for parent in reversed(list(name.parents)[:-1]):
+                if not (folder / parent).exists():
+                    (folder / parent).mkdir()
+                    undo.append((folder / parent).rmdir)
+            if target.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                _keep(target, kept)
+                undo.append(partial(kept.replace, target))
+            else:
+                undo.append(partial(target.unlink, missing_ok=True))
+            (new / name).replace(target)
+    except BaseException:
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _keep(file: Path, kept: Path) -> None:
+    try:
+        kept.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copy2(file, kept)
+
+
+def _refuse_a_file_of_the_user(target: Path) -> None:
+    if target.is_dir():
+        raise OutputError(
+            f"found a folder where the file '{target}' belongs, expected nothing or an earlier "
+            "result; move it away or name another folder"
+        )
+    if os.path.lexists(target) and not _is_ours(target):
+        raise OutputError(
+            f"found '{target}', which groundglass did not write, expected nothing or an earlier "
+            "result; move it away or name another folder"
+        )
+
+
+def _is_ours(file: Path) -> bool:
+    with file.open("rb") as stream:
+        start = stream.read(_MARK_WITHIN_BYTES)
+    if file.suffix == ".gz" and start.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(file) as stream:
+                start = stream.read(_MARK_WITHIN_BYTES)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return False
+    return MARK in start

@@ -1,0 +1,208 @@
+"""The report as one self-contained page for reading and printing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from groundglass.findings import Findings
+from groundglass.intensity import LUNG_WINDOW_HU
+from groundglass.labels import Label, Lesion, Lung
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
+from groundglass.scan import CTScan
+from groundglass.score import Score
+from groundglass.version import __version__
+from groundglass.write import figures
+from groundglass.write.figures import Picture, Plane
+from groundglass.write.key_slices import (
+    is_a_series,
+    key_pictures,
+    key_slices,
+    lesion_weights,
+)
+from groundglass.write.profile import Profile, profile
+from groundglass.write.slices import SliceRow, slice_table
+from groundglass.write.wording import NARROW_SPACE, TIMES, printable, quantity
+
+HEADLINES = (
+    "percentage_of_opacity",
+    "percentage_of_high_opacity",
+    "mosmed_category",
+    "opacity_volume_ml",
+    "lung_volume_ml",
+)
+"""Scores that stand in large figures at the top, where the scan allows them."""
+
+KEY_SLICES = 6
+MOST_PICTURES = 18
+LEAST_SLICES_FOR_A_CURVE = 8
+"""With fewer there is no course from apex to base to speak of, nor a coronal view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One cut through the scan, as it is and with what was found on it."""
+
+    plain: Picture
+    overlaid: Picture
+    caption: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the disease spreads from apex to base."""
+
+    curve: Profile
+    coronal: Figure | None
+    first: str
+    last: str
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write ``report.html`` into an existing folder."""
+    file = folder / "report.html"
+    file.write_text(page(report), encoding="utf-8")
+    return [file]
+
+
+def page(report: Report) -> str:
+    """The page as text; it refers to nothing outside itself."""
+    findings = report.findings
+    rows = slice_table(findings)
+    chosen = _chosen(findings, rows)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("groundglass.write"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"printable": printable, "shown": shown}
+    return environment.get_template("report.html.j2").render(
+        version=__version__,
+        warning=NOT_A_MEDICAL_DEVICE,
+        source=findings.scan.source,
+        facts=_facts(report),
+        headlines=[s for s in map(report.score, HEADLINES) if s],
+        scores=report.scores,
+        lungs=list(Lung),
+        figures=list(_figures(findings, rows, chosen)),
+        is_volume=isinstance(findings.scan, CTScan),
+        window=_window(),
+        opacity_found=any(row.opacity for row in rows),
+        lesion_found=bool(lesion_weights(rows).any()),
+        left_out=len(rows) - len(chosen),
+        kinds=_kinds_found(rows),
+        course=_course(findings, rows, chosen),
+        notes=report.notes,
+        provenance=_provenance(report),
+    )
+
+
+def shown(score: Score, value: float) -> str:
+    """The value of a score or of a part, with its unit, as the report shows it.
+
+    A graded score whose meaning begins with the name of the grade (``CT-2: ...``) goes by it.
+    """
+    if score.unit == "grade" and score.meaning:
+        stem = score.meaning.partition(":")[0].removesuffix(f"{score.value:.0f}")
+        if stem.endswith("-"):
+            return f"{stem}{value:.0f}"
+    return quantity(value, score.unit)
+
+
+def _chosen(findings: Findings, rows: list[SliceRow]) -> list[int]:
+    if isinstance(findings.scan, CTScan):
+        return key_slices(rows, KEY_SLICES, findings.scan.spacing_mm[0])
+    return key_pictures(rows, MOST_PICTURES)
+
+
+def _facts(report: Report) -> list[str]:
+    scan, made = report.findings.scan, report.provenance
+    facts = [f"read as {scan.source.format}"]
+    if isinstance(scan, CTScan):
+        slices, rows, columns = scan.slices.shape
+        spacing = f" {TIMES} ".join(f"{mm:.2f}" for mm in scan.spacing_mm)
+        facts += [f"{slices} slices of {rows} {TIMES} {columns}", f"voxels of {spacing} mm"]
+    else:
+        facts.append(f"{len(scan.slices)} picture{'s' if len(scan.slices) != 1 else ''}")
+    facts += [f"{name} {value}" for name, value in scan.source.description.items()]
+    return [*facts, f"analyzed {made.created[:10]} with {made.system}"]
+
+
+def _window() -> str:
+    low, high = LUNG_WINDOW_HU
+    level = quantity((low + high) / 2, "HU")
+    return f"level {level}, width {quantity(high - low, 'HU')}"
+
+
+def _figures(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Iterator[Figure]:
+    box = figures.lung_box(findings) if isinstance(findings.scan, CTScan) else None
+    for index in chosen:
+        row = rows[index]
+        name = row.name or f"Slice {index + 1} of {len(rows)}"
+        share = "no lung" if row.percent is None else f"{quantity(row.percent, '%')} of the lung"
+        position = (
+            "" if row.position_mm is None else f"{_signed(row.position_mm)}{NARROW_SPACE}mm, "
+        )
+        plane = figures.axial(findings, index, box)
+        yield _figure(plane, name, f"{position}{share}")
+
+
+def _figure(plane: Plane, caption: str, detail: str = "") -> Figure:
+    kinds = [k.title for k in Lesion if (plane.lesions == k).any()]
+    found = ", ".join(kinds) if kinds else "no lesion"
+    return Figure(
+        figures.plain(plane, f"{caption}, as it is"),
+        figures.overlaid(plane, f"{caption}, lungs outlined, lesions in color: {found}"),
+        caption,
+        detail,
+    )
+
+
+def _course(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Course | None:
+    if len(rows) < LEAST_SLICES_FOR_A_CURVE:
+        return None
+    if not isinstance(findings.scan, CTScan):
+        if not is_a_series(findings.scan):
+            return None
+        curve = profile(rows, slice(0, len(rows)), chosen, 1.0)
+        return Course(curve, None, "first picture", "last picture")
+    box, row = figures.lung_box(findings), figures.coronal_row(findings)
+    plane = figures.coronal(findings, row, box)
+    width, height = plane.size_px
+    figure = _figure(plane, f"Coronal slice {row + 1} of {findings.lungs.array.shape[1]}")
+    return Course(profile(rows, box[0], chosen, height / width), figure, "apex", "base")
+
+
+def _kinds_found(rows: list[SliceRow]) -> list[Label]:
+    found = {title for row in rows for title in row.lesion_pixels}
+    return [kind for kind in Lesion if kind.title in found]
+
+
+def _provenance(report: Report) -> dict[str, str]:
+    made = report.provenance
+    seconds = {stage: f"{s:.1f} s" for stage, s in made.seconds.items()}
+    rows = {
+        "groundglass": made.version,
+        "created": made.created,
+        "system": made.system,
+        "weights, SHA-256": made.weights_sha256,
+        "lungs": made.lungs_method,
+        "device": made.device,
+        "settings": _listed(made.settings) or "defaults",
+        "libraries": _listed(made.libraries),
+        **made.input_uids,
+        "time": _listed(seconds),
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def _listed(pairs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in pairs.items())
+
+
+def _signed(value: float) -> str:
+    return f"{value:.1f}".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,126 @@
+"""The report as one row of a table: one scan a row, the same columns for every scan."""
+
+import csv
+import io
+from pathlib import Path
+
+from groundglass.report import Report
+from groundglass.scan import CTScan
+from groundglass.score import Score
+from groundglass.write.wording import printable
+
+SCAN_COLUMNS = (
+    "scan",
+    "format",
+    "slices",
+    "slice_spacing_mm",
+    "row_spacing_mm",
+    "column_spacing_mm",
+)
+"""What was read; spacings are empty for pictures."""
+
+SCORES = (
+    "percentage_of_opacity",
+    "percentage_of_high_opacity",
+    "percentage_of_ground_glass",
+    "percentage_of_consolidation",
+    "mosmed_category",
+    "lung_volume_ml",
+    "opacity_volume_ml",
+    "ground_glass_volume_ml",
+    "consolidation_volume_ml",
+)
+"""Scores that have their columns in every table, empty where a scan does not allow them.
+
+Each has one for both lungs, one for the right and one for the left. Any other score follows at
+the end, with its parts.
+"""
+
+PROVENANCE_COLUMNS = (
+    "notes",
+    "study_instance_uid",
+    "series_instance_uid",
+    "system",
+    "weights_sha256",
+    "lungs_method",
+    "groundglass_version",
+    "created",
+)
+"""Names of the notes, and what made the row."""
+
+COLUMNS = (
+    *SCAN_COLUMNS,
+    *(f"{s}{part}" for s in SCORES for part in ("", "_right_lung", "_left_lung")),
+    *PROVENANCE_COLUMNS,
+)
+"""Columns that every table has, in order."""
+
+_SUFFIXES = {"%": "percent", "grade": ""}
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write ``report.csv``, a header and one row, into an existing folder."""
+    row = table_row(report)
+    text = io.StringIO()
+    table = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+    table.writeheader()
+    table.writerow(row)
+    file = folder / "report.csv"
+    file.write_text(text.getvalue(), encoding="utf-8", newline="")
+    return [file]
+
+
+def table_row(report: Report) -> dict[str, str]:
+    """The cells of a report by column: ``COLUMNS``, then scores that are not among ``SCORES``."""
+    row = dict.fromkeys(COLUMNS, "")
+    row.update(_scan_cells(report))
+    for score in report.scores:
+        row[column(score)] = _number(score.value)
+        for part, value in score.parts.items():
+            row[column(score, part)] = _number(value)
+    row.update(_provenance_cells(report))
+    return row
+
+
+def column(score: Score, part: str = "") -> str:
+    """Column of a score, or of one of its parts, with the unit where the name does not tell it."""
+    unit = _SUFFIXES.get(score.unit, score.unit.lower())
+    told = score.name.startswith("percentage_") or score.name.endswith(f"_{unit}")
+    name = score.name if told or not unit else f"{score.name}_{unit}"
+    return f"{name}_{part.replace(' ', '_').replace('-', '_')}" if part else name
+
+
+def _scan_cells(report: Report) -> dict[str, str]:
+    scan = report.findings.scan
+    cells = {
+        "scan": _text(scan.source.name),
+        "format": _text(scan.source.format),
+        "slices": str(len(scan.slices)),
+    }
+    if isinstance(scan, CTScan):
+        cells |= zip(SCAN_COLUMNS[3:], map(_number, scan.spacing_mm), strict=True)
+    return cells
+
+
+def _provenance_cells(report: Report) -> dict[str, str]:
+    made = report.provenance
+    return {
+        "notes": _text(" ".join(dict.fromkeys(note.name for note in report.notes))),
+        "study_instance_uid": _text(made.input_uids.get("StudyInstanceUID", "")),
+        "series_instance_uid": _text(made.input_uids.get("SeriesInstanceUID", "")),
+        "system": _text(made.system),
+        "weights_sha256": made.weights_sha256,
+        "lungs_method": _text(made.lungs_method),
+        "groundglass_version": made.version,
+        "created": made.created,
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _text(text: str) -> str:
+    """Text that a spreadsheet does not run as a formula."""
+    shown = printable(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
