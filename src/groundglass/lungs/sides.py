@@ -1,0 +1,128 @@
+"""Which air in the body is the right lung and which is the left."""
+
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.labels import Lung
+from groundglass.lungs.coarse import CoarseScan
+
+GAS_HU = -955
+"""Half of the voxels deep in a bowel lie below it; in the emptiest lung, above."""
+
+CORE_MM = 4.0
+"""What lies deeper than this below its surface is free of partial volume."""
+
+CORE_SHARE = 0.15
+"""A piece with less of itself so deep is a fold of skin or cloth."""
+
+MINIMUM_ML = 60.0
+"""A smaller piece of air is no lung."""
+
+SMALLER_SHARE = 0.04
+"""Volume of a further piece of lung as a share of the largest."""
+
+SPLIT_SHARE = 0.2
+"""Share of a piece beyond the middle of the body from which it may be both lungs, and the least
+share of each half that it then falls into."""
+
+ERODE_MM = (1.0, 1.6, 2.3, 3.2, 4.5, 6.3, 9.0, 12.5)
+"""How much is taken off two lungs that touch, until they come apart."""
+
+
+def find_sides(scan: CoarseScan, air: NDArray[np.uint8], middle: float) -> NDArray[np.uint8]:
+    """Aerated lung, numbered as in ``Lung``; all zero where there is none.
+
+    Args:
+        scan: The scan.
+        air: Air in the body without trachea and main bronchi.
+        middle: Column of the middle of the body.
+    """
+    labels = cc3d.connected_components(air, connectivity=6, out_dtype=np.uint32)
+    statistics = cc3d.statistics(labels)
+    sides = np.zeros(air.shape, np.uint8)
+    for piece in _lung_pieces(scan, labels, statistics):
+        box = statistics["bounding_boxes"][piece]
+        inside = labels[box] == piece
+        halves = _split(scan, inside, middle - box[2].start)
+        if halves is None:
+            right = statistics["centroids"][piece][2] < middle
+            halves = np.uint8(Lung.RIGHT if right else Lung.LEFT)
+        np.copyto(sides[box], halves, where=inside)
+    return sides
+
+
+def _lung_pieces(
+    scan: CoarseScan, labels: NDArray[np.uint32], statistics: dict[str, Any]
+) -> list[int]:
+    """Numbers of the pieces of air that are lung, largest first."""
+    volumes = statistics["voxel_counts"] * scan.voxel_ml
+    found: list[int] = []
+    for piece in np.argsort(-volumes):
+        if piece == 0:
+            continue
+        least = SMALLER_SHARE * volumes[found[0]] if found else MINIMUM_ML
+        if volumes[piece] < least:
+            break
+        box = statistics["bounding_boxes"][piece]
+        if _looks_like_lung(scan, scan.hu[box], labels[box] == piece):
+            found.append(int(piece))
+    return found
+
+
+def _looks_like_lung(scan: CoarseScan, hu: NDArray[np.int16], inside: NDArray[np.bool_]) -> bool:
+    """Whether a piece is neither gas in a bowel nor a fold of skin or cloth."""
+    core = scan.distance(inside) > CORE_MM
+    if core.sum() < CORE_SHARE * inside.sum():
+        return False
+    return bool(np.median(hu[core]) > GAS_HU)
+
+
+def _split(scan: CoarseScan, inside: NDArray[np.bool_], middle: float) -> NDArray[np.uint8] | None:
+    """Right and left half of a piece that is both lungs, or ``None`` where it is one lung.
+
+    The lungs touch along a thin septum. Both are worn down from their surface until they come
+    apart; every voxel then goes to the half that is nearer, and what this cuts off from its own
+    lung is given back.
+    """
+    on_right = inside[:, :, : max(0, round(middle))].sum() / inside.sum()
+    if not SPLIT_SHARE < on_right < 1 - SPLIT_SHARE:
+        return None
+    markers = _markers(scan, inside, middle)
+    if markers is None:
+        return None
+    right, left = markers
+    nearer = scan.distance(~right) <= scan.distance(~left)
+    of_right = _reached(inside & nearer, right)
+    of_left = _reached(inside & ~of_right, left)
+    return np.where(of_left, np.uint8(Lung.LEFT), np.uint8(Lung.RIGHT))
+
+
+def _markers(
+    scan: CoarseScan, inside: NDArray[np.bool_], middle: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """The insides of right and left lung, worn down so far that they do not touch."""
+    depth = scan.distance(inside)
+    for radius in ERODE_MM:
+        labels = cc3d.connected_components(depth > radius, connectivity=6, out_dtype=np.uint32)
+        statistics = cc3d.statistics(labels)
+        counts = statistics["voxel_counts"].copy()
+        counts[0] = 0
+        if len(counts) < 3:
+            continue
+        pair = sorted(np.argsort(counts)[-2:], key=lambda p: statistics["centroids"][p][2])
+        first, second = (statistics["centroids"][p][2] for p in pair)
+        if first < middle < second and counts[pair].min() > SPLIT_SHARE * counts.sum():
+            return labels == pair[0], labels == pair[1]
+    return None
+
+
+def _reached(inside: NDArray[np.bool_], marker: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The part of a region that hangs together with its marker."""
+    labels = cc3d.connected_components(inside, connectivity=6, out_dtype=np.uint32)
+    wanted = np.zeros(int(labels.max()) + 1, bool)
+    wanted[np.unique(labels[marker & inside])] = True
+    wanted[0] = False
+    return wanted[labels]
