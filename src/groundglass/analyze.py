@@ -1,18 +1,58 @@
 """One scan to one report: the only place that knows the order of the stages."""
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
+from groundglass.findings import Findings
+from groundglass.lungs import find_lungs
+from groundglass.mask import Mask
+from groundglass.provenance import describe
+from groundglass.read import read
 from groundglass.report import Report
+from groundglass.scan import CTScan, Note, Scan
+from groundglass.severity import score_all
+from groundglass.systems import Segmenter, load_system
+from groundglass.systems.system import LungFinder
 
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
+
+DEFAULT_SYSTEM = "baseline_unet"
+PICTURE_LUNGS_SYSTEM = "baseline_unet"
+"""Finds the lungs on pictures, which have no Hounsfield units for a threshold."""
+
+
+@dataclass
+class _Stages:
+    """Times each stage and tells how far it is."""
+
+    progress: Progress | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    _name: str = ""
+    _start: float = 0.0
+
+    def begin(self, name: str) -> None:
+        self.end()
+        self._name, self._start = name, perf_counter()
+        self.tell(0.0)
+
+    def tell(self, fraction: float) -> None:
+        if self.progress is not None:
+            self.progress(self._name, fraction)
+
+    def end(self) -> None:
+        if self._name:
+            self.seconds[self._name] = round(perf_counter() - self._start, 2)
+            self.tell(1.0)
+            self._name = ""
 
 
 def analyze(
     path: Path,
     *,
-    system: str = "baseline_unet",
+    system: str = DEFAULT_SYSTEM,
     series: str | None = None,
     tolerate: Collection[str] = (),
     device: str = "cpu",
@@ -31,4 +71,94 @@ def analyze(
     Raises:
         GroundglassError: What was found, what was expected, what to do.
     """
-    raise NotImplementedError
+    stages = _Stages(progress)
+    segmenter, findings, lungs_method, notes = _segment(
+        path, system, series, tolerate, device, stages
+    )
+    stages.begin("scores")
+    scores, score_notes = score_all(findings)
+    stages.end()
+    weights = segmenter.card.weights
+    settings = {"series": series or "", "tolerate": " ".join(sorted(tolerate))}
+    provenance = describe(
+        findings.scan.source,
+        system=segmenter.card.name,
+        weights_sha256=weights.sha256 if weights else "",
+        lungs_method=lungs_method,
+        device=device,
+        settings={name: value for name, value in settings.items() if value},
+        seconds=stages.seconds,
+    )
+    return Report(findings, scores, provenance, (*notes, *score_notes))
+
+
+def segment(
+    path: Path,
+    *,
+    system: str = DEFAULT_SYSTEM,
+    series: str | None = None,
+    tolerate: Collection[str] = (),
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[Findings, tuple[Note, ...]]:
+    """Read a chest CT and find lungs and lesions; arguments and errors as for :func:`analyze`."""
+    stages = _Stages(progress)
+    _, findings, _, notes = _segment(path, system, series, tolerate, device, stages)
+    return findings, notes
+
+
+def find_lungs_in(
+    path: Path,
+    *,
+    series: str | None = None,
+    tolerate: Collection[str] = (),
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> tuple[Scan, Mask, tuple[Note, ...]]:
+    """Read a chest CT and find its lungs; arguments and errors as for :func:`analyze`."""
+    stages = _Stages(progress)
+    stages.begin("reading")
+    scan = read(path, series=series, tolerate=tolerate)
+    lungs, _, notes = _lungs_of(scan, None, device, stages)
+    stages.end()
+    return scan, lungs, (*scan.source.notes, *notes)
+
+
+def _segment(
+    path: Path,
+    system: str,
+    series: str | None,
+    tolerate: Collection[str],
+    device: str,
+    stages: _Stages,
+) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
+    stages.begin("reading")
+    scan = read(path, series=series, tolerate=tolerate)
+    segmenter = load_system(system, device)
+    lungs, lungs_method, notes = _lungs_of(scan, segmenter, device, stages)
+    stages.begin("lesions")
+    lesions = segmenter.segment(scan, lungs, stages.tell)
+    stages.end()
+    return segmenter, Findings(scan, lungs, lesions), lungs_method, (*scan.source.notes, *notes)
+
+
+def _lungs_of(
+    scan: Scan, segmenter: Segmenter | None, device: str, stages: _Stages
+) -> tuple[Mask, str, tuple[Note, ...]]:
+    """Lungs, the name of the method, and what was noticed."""
+    stages.begin("lungs")
+    if isinstance(scan, CTScan):
+        lungs, notes = find_lungs(scan)
+        return lungs, "threshold", notes
+    finder = segmenter if isinstance(segmenter, LungFinder) else None
+    if finder is None:
+        loaded = load_system(PICTURE_LUNGS_SYSTEM, device)
+        assert isinstance(loaded, LungFinder)
+        finder = loaded
+    lungs = finder.find_lungs(scan, stages.tell)
+    empty = [name for name, s in zip(scan.names, lungs.slices, strict=True) if not s.any()]
+    if not empty:
+        return lungs, PICTURE_LUNGS_SYSTEM, ()
+    shown = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
+    note = Note("no-lungs", f"No lung was found on {len(empty)} of the pictures: {shown}.")
+    return lungs, PICTURE_LUNGS_SYSTEM, (note,)

@@ -1,6 +1,5 @@
 """Losses, each checked against a value worked out by hand."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 

@@ -50,6 +50,6 @@ def load_weights(network: nn.Module, path: Path, sha256: str) -> None:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(
-            f"found weights '{path.name}' of another network ({str(error).splitlines()[-1][:120]}); "
-            "take the weights that belong to this config"
+            f"found weights '{path.name}' of another network "
+            f"({str(error).splitlines()[-1][:120]}); take the weights that belong to this config"
         ) from None

@@ -95,7 +95,7 @@ class Augment:
         grey = np.clip(grey, 0.0, 1.0) ** np.float32(np.exp(uniform(*np.log(c.gamma))))
         sigma = uniform(-c.blur_px, c.blur_px)
         if sigma > 0.3:
-            grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+            grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
         elif sigma < -0.6 * c.blur_px:
             grey = grey + np.float32(0.8) * (grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
         noise = self.random.standard_normal(grey.shape, np.float32)

@@ -4,7 +4,7 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast, get_args
 
 import cv2
 import numpy as np
@@ -14,6 +14,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from groundglass.errors import CohortError
 
 Split = Literal["train", "val", "test"]
+
+
+def split_name(text: str) -> Split:
+    """A split by its name.
+
+    Raises:
+        CohortError: If there is no such split.
+    """
+    for split in get_args(Split):
+        if text == split:
+            return cast("Split", split)
+    raise CohortError(f"found split '{text}', expected train, val or test; correct it")
+
 
 UNKNOWN = 255
 """Number in a training mask where the truth is not known; losses and metrics leave it out."""
@@ -131,7 +144,8 @@ class Cohort:
 def _read_table(table: Path) -> list[Case]:
     if not table.is_file():
         raise CohortError(
-            f"found no cohort table '{table}', expected a CSV; make one with groundglass data import"
+            f"found no cohort table '{table}', expected a CSV; "
+            "make one with groundglass data import"
         )
     cases = []
     with table.open(newline="", encoding="utf-8") as file:
@@ -146,8 +160,8 @@ def _read_table(table: Path) -> list[Case]:
                 first = error.errors()[0]
                 column = ".".join(str(part) for part in first["loc"]) or "row"
                 raise CohortError(
-                    f"found a wrong row in '{table.name}', line {number}, {column}: {first['msg']}; "
-                    "correct the table"
+                    f"found a wrong row in '{table.name}', line {number}, {column}: "
+                    f"{first['msg']}; correct the table"
                 ) from None
     return cases
 

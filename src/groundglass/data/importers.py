@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from groundglass.data.cohort import Case, Split
+from groundglass.data.cohort import Case, split_name
 from groundglass.errors import CohortError, UnknownNameError
 from groundglass.labels import Lesion
 
@@ -21,7 +21,7 @@ def import_covid_ct_seg(folder: Path) -> list[Case]:
             case=Path(row["file"]).stem,
             patient=row["patient"],
             series=row["series"],
-            split=_split(row["split"]),
+            split=split_name(row["split"]),
             image=folder / "images" / row["file"],
             lungs=folder / "lung" / row["file"],
             lungs_values="255:both",
@@ -36,7 +36,7 @@ def import_covid_ct_seg(folder: Path) -> list[Case]:
                 case=Path(row["file"]).stem,
                 patient=row["patient"],
                 series=row["series"],
-                split=_split(row["split"]),
+                split=split_name(row["split"]),
                 image=folder / "negatives" / row["file"],
                 lesions="none",
             )
@@ -63,7 +63,7 @@ def import_medseg(folder: Path, split_column: str = "grouped_split") -> list[Cas
         Case(
             case=f"medseg_{int(row['id']):02d}",
             patient=f"medseg_{row['group'] if by_group else row['id']}",
-            split="val" if row["group"] in held_out else _split(row[split_column]),
+            split="val" if row["group"] in held_out else split_name(row[split_column]),
             image=folder / "images" / f"{int(row['id']):02d}.png",
             lesions=folder / "masks" / f"{int(row['id']):02d}.png",
             lesions_values="1:1 2:2",
@@ -89,13 +89,7 @@ def import_cases(name: str, folder: Path) -> list[Case]:
     """
     if name not in IMPORTERS:
         raise UnknownNameError.of("data set", name, IMPORTERS)
-    return IMPORTERS[name](folder)
-
-
-def _split(text: str) -> Split:
-    if text == "train" or text == "val" or text == "test":
-        return text
-    raise CohortError(f"found split '{text}', expected train, val or test; correct index.csv")
+    return IMPORTERS[name](folder.resolve())
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:

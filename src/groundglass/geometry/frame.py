@@ -87,7 +87,7 @@ class Frame:
         """
         if self.scale < 0.75:
             sigma = 0.4 / self.scale
-            picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
         return self._warp(picture, cv2.INTER_LINEAR, fill)
 
     def labels(self, mask: NDArray[np.uint8], fill: int = 0) -> NDArray[np.uint8]:

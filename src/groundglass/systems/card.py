@@ -83,7 +83,8 @@ def read_card(path: Path) -> Card:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            f"found a wrong card '{path.parent.name}/{path.name}', {field}: {first['msg']}; correct it"
+            f"found a wrong card '{path.parent.name}/{path.name}', {field}: {first['msg']}; "
+            "correct it"
         ) from None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from groundglass.errors import UnknownNameError, WeightsError
 from groundglass.mask import Mask
@@ -36,6 +36,7 @@ class Segmenter(Protocol):
         ...
 
 
+@runtime_checkable
 class LungFinder(Protocol):
     """A system that finds lungs on pictures, which have no Hounsfield units."""
 

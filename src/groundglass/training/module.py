@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-import lightning as L
+import lightning
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
@@ -16,7 +16,7 @@ from groundglass.training.config import RunConfig
 Batch = Mapping[str, Tensor]
 
 
-class SystemModule(L.LightningModule):
+class SystemModule(lightning.LightningModule):
     """A network in training.
 
     Subclasses say what the loss is and which overlaps a validation batch gives; the rest (steps,
@@ -49,7 +49,11 @@ class SystemModule(L.LightningModule):
         size = len(batch["case"])
         for name, value in losses.items():
             self.log(
-                f"train/{name}", value, on_step=False, on_epoch=True, prog_bar=name == "loss",
+                f"train/{name}",
+                value,
+                on_step=False,
+                on_epoch=True,
+                prog_bar=name == "loss",
                 batch_size=size,
             )
         return losses["loss"]
@@ -82,7 +86,9 @@ class SystemModule(L.LightningModule):
             optimizer,
             [
                 LinearLR(optimizer, start_factor=0.05, total_iters=rise),
-                CosineAnnealingLR(optimizer, max(1, steps - rise), eta_min=config.learning_rate / 100),
+                CosineAnnealingLR(
+                    optimizer, max(1, steps - rise), eta_min=config.learning_rate / 100
+                ),
             ],
             milestones=[rise],
         )

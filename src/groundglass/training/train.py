@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import lightning as L
+import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
@@ -74,14 +74,12 @@ def _start_folder(run: Run, config: RunConfig) -> None:
 
 def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     torch.set_num_threads(config.threads)
-    L.seed_everything(config.seed, verbose=False)
+    lightning.seed_everything(config.seed, verbose=False)
     train_cases, val_cases = cohort.split("train"), cohort.split("val")
     module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
     module = module.to(memory_format=torch.channels_last)
     run.write_environment()
-    sampler = EpochSampler(
-        train_cases, config.draws_per_epoch, config.seed, config.healthy_weight
-    )
+    sampler = EpochSampler(train_cases, config.draws_per_epoch, config.seed, config.healthy_weight)
     best = ModelCheckpoint(
         dirpath=run.best_checkpoint.parent,
         filename="best",
@@ -90,7 +88,7 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
         save_last=True,
         enable_version_counter=False,
     )
-    trainer = L.Trainer(
+    trainer = lightning.Trainer(
         max_epochs=config.epochs,
         precision=config.precision,
         gradient_clip_val=config.gradient_norm,

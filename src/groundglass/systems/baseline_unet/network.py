@@ -49,7 +49,8 @@ class BaselineUnet(nn.Module):
 
     def forward(self, grey: Tensor) -> Tensor:
         """Logits, (batch, 4, row, column)."""
-        logits: Tensor = self.unet((grey * 2 - 1).expand(-1, 3, -1, -1))
+        three = (grey * 2 - 1).expand(-1, 3, -1, -1)
+        logits: Tensor = self.unet(three.contiguous(memory_format=torch.channels_last))
         return logits
 
 
@@ -74,7 +75,9 @@ def start_encoder(network: BaselineUnet, encoder_weights: str) -> None:
     path = Path(encoder_weights)
     if not path.is_file():
         raise WeightsError(f"found no file '{path.name}', expected encoder weights; check the path")
-    state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()}
+    state = {
+        k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()
+    }
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:

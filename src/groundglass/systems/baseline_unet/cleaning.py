@@ -1,0 +1,72 @@
+"""From probabilities to masks: sides of lungs, specks, continuity through slices."""
+
+import cc3d
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from groundglass.labels import Lesion, Lung
+
+SMOOTHING_MM = 1.5
+"""Standard deviation of the smoothing of probabilities through slices."""
+
+SMALLEST_LESION_ML = 0.03
+SMALLEST_LESION_PX = 12
+
+
+def clean_lung_sides(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lung numbers of a picture: parts of some size, without holes.
+
+    Args:
+        probabilities: (2, row, column) of right and left lung.
+
+    Returns:
+        (row, column) of ``Lung`` numbers.
+    """
+    right, left = probabilities
+    sides = np.where(right >= left, Lung.RIGHT, Lung.LEFT).astype(np.uint8)
+    lungs = (np.maximum(right, left) > 0.5).astype(np.uint8)
+    contours, _ = cv2.findContours(lungs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    areas = [cv2.contourArea(contour) for contour in contours]
+    filled = np.zeros_like(lungs)
+    kept = [c for c, area in zip(contours, areas, strict=True) if area > 0.02 * max(areas)]
+    cv2.drawContours(filled, kept, -1, 1, -1)
+    return np.asarray(filled * sides, np.uint8)
+
+
+def smooth_along_slices(probabilities: NDArray[np.float32], slice_mm: float) -> None:
+    """Smooth probabilities through neighboring slices, in place.
+
+    A lesion goes on in the next slice where a vessel cut across does not.
+
+    Args:
+        probabilities: (slice, row, column).
+        slice_mm: Distance of slices in mm.
+    """
+    gaussian_filter1d(
+        probabilities, SMOOTHING_MM / slice_mm, axis=0, output=probabilities, mode="nearest"
+    )
+
+
+def clean_lesions(
+    found: NDArray[np.bool_], voxel_volume_ml: float | None = None
+) -> NDArray[np.bool_]:
+    """Lesions without specks too small to mean anything.
+
+    Args:
+        found: (slice, row, column).
+        voxel_volume_ml: Volume of a voxel; ``None`` for pictures, whose specks count in pixels.
+    """
+    if voxel_volume_ml is None:
+        smallest = SMALLEST_LESION_PX
+    else:
+        smallest = max(2, round(SMALLEST_LESION_ML / voxel_volume_ml))
+    kept: NDArray[np.bool_] = cc3d.dust(found, threshold=smallest, connectivity=26)
+    return kept
+
+
+def label_lesions(found: NDArray[np.bool_], dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Lesion numbers: consolidation where dense, ground-glass opacity elsewhere."""
+    labels = np.where(dense, Lesion.CONSOLIDATION, Lesion.GROUND_GLASS)
+    return (labels * found).astype(np.uint8)
