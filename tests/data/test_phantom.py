@@ -30,7 +30,7 @@ def test_no_flip_and_no_exchange_of_rows_and_columns_leaves_it_as_it_is(phantom)
 
 @pytest.mark.parametrize("seed", range(4))
 def test_lungs_have_the_size_of_an_adult(seed):
-    truth = make_phantom(seed, shape=SMALL, lesions=()).truth
+    truth = make_phantom(seed, shape=(24, 64, 64), lesions=()).truth
     assert 3500 < truth["lung_volume_ml"] < 7000
     assert truth["right_lung_volume_ml"] > truth["left_lung_volume_ml"]
 
@@ -38,7 +38,7 @@ def test_lungs_have_the_size_of_an_adult(seed):
 @pytest.mark.parametrize("lobe", Lobe)
 @pytest.mark.parametrize("kind", [Lesion.GROUND_GLASS, Lesion.CONSOLIDATION])
 def test_a_lesion_fills_its_share_of_its_lobe_and_of_no_other(lobe, kind):
-    phantom = make_phantom(3, shape=SMALL, lesions=[LesionSpec(kind, lobe, 12.5)])
+    phantom = make_phantom(3, shape=(30, 80, 80), lesions=[LesionSpec(kind, lobe, 12.5)])
     in_lobe = phantom.lobes.array == lobe
     lesion = phantom.lesions.array == kind
     assert 100 * (lesion & in_lobe).sum() / in_lobe.sum() == pytest.approx(12.5, abs=0.1)

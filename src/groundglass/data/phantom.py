@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import generate_uid
 
-from groundglass.data.phantom_anatomy import HILA_MM, Thorax
+from groundglass.data.phantom_anatomy import Thorax
 from groundglass.data.phantom_canvas import HEIGHT_MM, WIDTH_MM, Canvas
-from groundglass.data.phantom_lesions import DEFAULT_LESIONS, LesionSpec, draw_lesions, waves
+from groundglass.data.phantom_lesions import DEFAULT_LESIONS, LesionSpec, draw_lesions
+from groundglass.data.phantom_lungs import LOBES_OF, lobes_of, paint_lungs
 from groundglass.data.phantom_organs import AIR_HU, paint_airways, paint_body, paint_table
-from groundglass.data.phantom_vessels import grow_tree
 from groundglass.labels import OPACITIES, Lesion, Lobe, Lung
 from groundglass.mask import Mask
 from groundglass.scan import AXES, CTScan, Source
@@ -22,11 +22,6 @@ __all__ = ["DEFAULT_LESIONS", "LesionSpec", "Phantom", "make_phantom"]
 
 CENTER_MM = (12.5, -141.0, -310.0)
 """Middle of every phantom in the patient's space; not the origin, so that a lost origin shows."""
-
-LOBES_OF = {
-    Lung.RIGHT: (Lobe.RIGHT_UPPER, Lobe.RIGHT_MIDDLE, Lobe.RIGHT_LOWER),
-    Lung.LEFT: (Lobe.LEFT_UPPER, Lobe.LEFT_LOWER),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,12 +72,13 @@ def make_phantom(
     spacing = spacing_mm or (HEIGHT_MM / shape[0], WIDTH_MM / shape[1], WIDTH_MM / shape[2])
     thorax = Thorax.of(seed)
     canvas = Canvas.blank(shape, spacing, AIR_HU)
-    lobes = _lobes(canvas, thorax)
+    lobes = np.concatenate([lobes_of(slab, thorax) for slab in canvas.slabs()])
     specs = DEFAULT_LESIONS if lesions is None else lesions
     found = draw_lesions(canvas, lobes, specs, seed)
-    paint_table(canvas, thorax)
-    paint_body(canvas, thorax)
-    _paint_lungs(canvas, thorax, lobes, found, seed)
+    for slab in canvas.slabs():
+        paint_table(slab, thorax)
+        paint_body(slab, thorax)
+    paint_lungs(canvas, thorax, lobes, found, seed)
     paint_airways(canvas, oesophagus_air=oesophagus_air)
     scan = _scan(_as_scanned(canvas, noise_hu, seed), spacing, seed)
     lungs = np.zeros(shape, np.uint8)
@@ -90,51 +86,6 @@ def make_phantom(
         lungs[np.isin(lobes, parts)] = lung
     masks = Mask.on(scan, lungs, Lung), Mask.on(scan, found, Lesion), Mask.on(scan, lobes, Lobe)
     return Phantom(scan, *masks, _truth(*masks))
-
-
-def _lobes(canvas: Canvas, thorax: Thorax) -> NDArray[np.uint8]:
-    x, y, z = canvas.x, canvas.y, canvas.z
-    right, left = thorax.right_lung(x, y, z), thorax.left_lung(x, y, z)
-    upper_right = z < thorax.oblique_fissure(y, left=False)
-    middle = upper_right & (z > thorax.horizontal_fissure(x, y))
-    upper_left = z < thorax.oblique_fissure(y, left=True)
-    lobes = np.zeros(canvas.values.shape, np.uint8)
-    lobes[right] = Lobe.RIGHT_LOWER
-    lobes[right & upper_right] = Lobe.RIGHT_UPPER
-    lobes[right & middle] = Lobe.RIGHT_MIDDLE
-    lobes[left] = Lobe.LEFT_LOWER
-    lobes[left & upper_left] = Lobe.LEFT_UPPER
-    return lobes
-
-
-def _paint_lungs(
-    canvas: Canvas,
-    thorax: Thorax,
-    lobes: NDArray[np.uint8],
-    lesions: NDArray[np.uint8],
-    seed: int,
-) -> None:
-    rng = np.random.default_rng([seed, 2])
-    x, y, z = canvas.x, canvas.y, canvas.z
-    # the dependent lung is a little denser
-    aerated = (
-        np.float32(-858.0) + np.float32(0.35) * y + np.float32(10.0) * waves(x, y, z, 60.0, rng)
-    )
-    canvas.paint(lobes > 0, 0.0)
-    np.copyto(canvas.values, aerated, where=lobes > 0)
-    where = np.nonzero(lesions == Lesion.GROUND_GLASS)
-    px, py, pz = (c.ravel()[p] for c, p in zip((x, y, z), where[::-1], strict=True))
-    glass = -430.0 + 55.0 * waves(px, py, pz, 22.0, rng) + 45.0 * waves(px, py, pz, 8.0, rng)
-    canvas.values[where] = np.clip(glass, -550.0, -300.0)
-    canvas.paint(lesions == Lesion.CONSOLIDATION, 28.0)
-    canvas.paint(lesions == Lesion.PLEURAL_EFFUSION, 10.0)
-    for hilum, inside in zip(HILA_MM, (thorax.right_lung, thorax.left_lung), strict=True):
-        vessels = grow_tree(np.array(hilum), inside, rng, ends=260, end_radius=0.55)
-        vessels.paint(canvas, 32.0)
-        airways = grow_tree(np.array(hilum), inside, rng, ends=70, end_radius=0.7)
-        airways.paint(canvas, 0.0, grow=0.7)
-        airways.paint(canvas, -960.0)
-    canvas.paint(lesions == Lesion.PLEURAL_EFFUSION, 10.0)
 
 
 def _as_scanned(canvas: Canvas, noise_hu: float, seed: int) -> NDArray[np.int16]:

@@ -1,5 +1,6 @@
 """A grid of voxels that anatomy is painted on, in mm of the phantom's thorax."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,13 @@ class Canvas:
             self.y[:, rows],
             self.x[:, :, columns],
         )
+
+    def slabs(self) -> Iterator["Canvas"]:
+        """The canvas in pieces of a few slices that fit into the processor's cache."""
+        thickness = max(1, 400_000 // max(1, self.values[0].size))
+        for start in range(0, len(self.values), thickness):
+            part = slice(start, start + thickness)
+            yield Canvas(self.values[part], self.z[part], self.y, self.x)
 
     def paint(self, where: Inside, value: float | NDArray[np.float32]) -> None:
         """Give every voxel inside one value."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.data.phantom_canvas import Canvas
+from groundglass.data.phantom_texture import Waves
 from groundglass.errors import ConfigError
 from groundglass.labels import Lesion, Lobe
 
@@ -96,23 +97,6 @@ def draw_lesions(
     return lesions
 
 
-def waves(
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    z: NDArray[np.float32],
-    length_mm: float,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Smooth chance, about -1 to 1, the same for a seed at any voxel size."""
-    total = np.zeros(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32)
-    for _ in range(5):
-        direction = rng.normal(size=3)
-        direction *= 2 * np.pi / (length_mm * rng.uniform(0.7, 1.5) * np.linalg.norm(direction))
-        kx, ky, kz = direction.astype(np.float32)
-        total += np.sin(kx * x + ky * y + kz * z + np.float32(rng.uniform(0, 2 * np.pi)))
-    return total / np.float32(2.5)
-
-
 def _pool(
     x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -132,5 +116,5 @@ def _blob(
     outward = np.abs(x[tries]) + 0.6 * y[tries] + rng.uniform(0, 60, size=64)
     center = tries[int(np.argmax(outward))]
     away = (x - x[center]) ** 2 + (y - y[center]) ** 2 + np.float32(0.7) * (z - z[center]) ** 2
-    field: NDArray[np.float32] = np.sqrt(away) + np.float32(7.0) * waves(x, y, z, 34.0, rng)
+    field: NDArray[np.float32] = np.sqrt(away) + np.float32(7.0) * Waves.of(34.0, rng)(x, y, z)
     return field

@@ -64,7 +64,7 @@ def grow_tree(
     parents = np.zeros(len(points), np.int64)
     for number in range(1, len(points)):
         reach = np.linalg.norm(points[:number] - points[number], axis=1)
-        detour = reach + 0.55 * from_root[:number]
+        detour = reach + 0.25 * from_root[:number]
         parents[number] = int(np.argmin(detour))
     fed = np.ones(len(points))
     for number in range(len(points) - 1, 0, -1):
