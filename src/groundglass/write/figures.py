@@ -26,6 +26,7 @@ MARGIN_MM = 14.0
 
 _MAX_HEIGHT_PX = 900
 _JPEG_QUALITY = 86
+_LEAST_AREA_PX = 9
 _MARKER = 0.065
 """Height of the letters R and L, of the width of the picture."""
 
@@ -177,7 +178,9 @@ def _area(inside: NDArray[np.bool_], size_px: tuple[int, int]) -> NDArray[np.boo
         interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
     area = share >= 0.5
-    return np.asarray(area if area.any() else share > 0.0, np.bool_)
+    if np.count_nonzero(area) < _LEAST_AREA_PX:
+        area = cv2.dilate((share > 0.0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.asarray(area, np.bool_)
 
 
 def _finish(pixels: NDArray[np.uint8], alt: str) -> Picture:

@@ -87,17 +87,17 @@ def _replace_files(names: list[Path], new: Path, folder: Path, old: Path) -> Non
     try:
         for name in names:
             target, kept = folder / name, old / name
-            for parent in reversed(list(name.parents)[:-1]):
-                if not (folder / parent).exists():
-                    (folder / parent).mkdir()
-                    undo.append((folder / parent).rmdir)
+            if not target.parent.exists():
+                target.parent.mkdir()  # results lie one folder deep at most
+                undo.append(target.parent.rmdir)
             if target.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 _keep(target, kept)
                 undo.append(partial(kept.replace, target))
+                (new / name).replace(target)
             else:
-                undo.append(partial(target.unlink, missing_ok=True))
-            (new / name).replace(target)
+                (new / name).replace(target)
+                undo.append(target.unlink)
     except BaseException:
         for step in reversed(undo):
             step()
@@ -112,6 +112,11 @@ def _keep(file: Path, kept: Path) -> None:
 
 
 def _refuse_a_file_of_the_user(target: Path) -> None:
+    if os.path.lexists(target.parent) and not target.parent.is_dir():
+        raise OutputError(
+            f"found a file where the folder '{target.parent}' belongs, expected nothing or an "
+            "earlier result; move it away or name another folder"
+        )
     if target.is_dir():
         raise OutputError(
             f"found a folder where the file '{target}' belongs, expected nothing or an earlier "

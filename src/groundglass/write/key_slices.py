@@ -30,14 +30,13 @@ def key_slices(rows: list[SliceRow], count: int, spacing_mm: float) -> list[int]
         middles = (np.arange(count) + 0.5) / count * len(lungs)
         return sorted({lungs[int(m)] for m in middles})
     carrying = np.flatnonzero(weights)
+    least = math.ceil(LEAST_DISTANCE_MM / spacing_mm)
     spread = 2 * int(carrying[-1] - carrying[0]) // (3 * count)
-    apart = max(math.ceil(LEAST_DISTANCE_MM / spacing_mm), spread)
     chosen: list[int] = []
-    for index in np.argsort(-weights, kind="stable"):
-        if weights[index] == 0 or len(chosen) == count:
-            break
-        if all(abs(int(index) - other) >= apart for other in chosen):
-            chosen.append(int(index))
+    for apart in (max(spread, least), least):  # spread first, then fill up where room is left
+        for index in carrying[np.argsort(-weights[carrying], kind="stable")]:
+            if len(chosen) < count and all(abs(int(index) - i) >= apart for i in chosen):
+                chosen.append(int(index))
     return sorted(chosen)
 
 

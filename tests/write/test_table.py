@@ -1,0 +1,122 @@
+import csv
+
+import pytest
+
+from groundglass.report import Report
+from groundglass.scan import Note, Source
+from groundglass.severity import SCORES, score_all
+from groundglass.write import table, write
+from groundglass.write.table import COLUMNS, column, table_row
+from tests.write.samples import PROVENANCE, pictures, report, score, volume
+
+
+def read_rows(file):
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_columns_are_pinned():
+    assert COLUMNS == (
+        "scan",
+        "format",
+        "slices",
+        "slice_spacing_mm",
+        "row_spacing_mm",
+        "column_spacing_mm",
+        "percentage_of_opacity",
+        "percentage_of_opacity_right_lung",
+        "percentage_of_opacity_left_lung",
+        "percentage_of_high_opacity",
+        "percentage_of_high_opacity_right_lung",
+        "percentage_of_high_opacity_left_lung",
+        "percentage_of_ground_glass",
+        "percentage_of_ground_glass_right_lung",
+        "percentage_of_ground_glass_left_lung",
+        "percentage_of_consolidation",
+        "percentage_of_consolidation_right_lung",
+        "percentage_of_consolidation_left_lung",
+        "mosmed_category",
+        "mosmed_category_right_lung",
+        "mosmed_category_left_lung",
+        "lung_volume_ml",
+        "lung_volume_ml_right_lung",
+        "lung_volume_ml_left_lung",
+        "opacity_volume_ml",
+        "opacity_volume_ml_right_lung",
+        "opacity_volume_ml_left_lung",
+        "ground_glass_volume_ml",
+        "ground_glass_volume_ml_right_lung",
+        "ground_glass_volume_ml_left_lung",
+        "consolidation_volume_ml",
+        "consolidation_volume_ml_right_lung",
+        "consolidation_volume_ml_left_lung",
+        "notes",
+        "study_instance_uid",
+        "series_instance_uid",
+        "system",
+        "weights_sha256",
+        "lungs_method",
+        "groundglass_version",
+        "created",
+    )
+
+
+def test_every_pinned_score_exists():
+    assert set(table.SCORES) <= set(SCORES)
+
+
+@pytest.mark.parametrize("findings", [volume(), pictures()], ids=["volume", "pictures"])
+def test_real_scores_fill_the_pinned_columns_and_no_others(findings):
+    scores, _ = score_all(findings)
+    row = table_row(Report(findings, scores, PROVENANCE))
+    assert tuple(row) == COLUMNS
+    assert len(scores) >= 4
+    assert all(row[column(score)] for score in scores)
+
+
+def test_one_row_with_values_and_provenance(tmp_path):
+    (file,) = write(report(), tmp_path, ["csv"])
+    (row,) = read_rows(file)
+    assert row["scan"] == "hand-made"
+    assert row["slices"] == "24"
+    assert row["slice_spacing_mm"] == "2.5"
+    assert row["percentage_of_opacity"] == "12.3457"
+    assert row["percentage_of_opacity_right_lung"] == "20"
+    assert row["percentage_of_opacity_left_lung"] == "0.04"
+    assert row["mosmed_category"] == "1"
+    assert row["lung_volume_ml"] == "4811.6"
+    assert row["notes"] == "gap"
+    assert row["series_instance_uid"] == "1.2.4"
+    assert row["created"] == "2025-03-04T05:06:07+00:00"
+
+
+def test_rows_of_volumes_and_pictures_can_be_put_below_each_other(tmp_path):
+    files = [
+        *write(report(), tmp_path / "a", ["csv"]),
+        *write(report(pictures()), tmp_path / "b", ["csv"]),
+    ]
+    (first, one), (second, two) = (f.read_text("utf-8").splitlines() for f in files)
+    assert first == second
+    assert one.count(",") == two.count(",")
+    (row,) = read_rows(files[1])
+    assert row["lung_volume_ml"] == row["slice_spacing_mm"] == ""
+
+
+def test_a_score_without_a_column_of_its_own_follows_at_the_end():
+    more = score("mean_density", -412.5, "HU", parts={"right upper lobe": -500.0})
+    row = table_row(Report(volume(), (more,), PROVENANCE))
+    assert list(row)[len(COLUMNS) :] == ["mean_density_hu", "mean_density_hu_right_upper_lobe"]
+    assert row["mean_density_hu"] == "-412.5"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-x", "@sum"])
+def test_a_name_that_a_spreadsheet_would_run_is_quoted(name):
+    assert table_row(report(volume(source=Source(name, "nifti"))))["scan"] == f"'{name}"
+
+
+def test_odd_names_stay_in_one_cell(tmp_path):
+    name = 'näme, "quoted"\nand broken \udcff'
+    made = report(volume(source=Source(name, "nifti")), notes=[Note("a", "x"), Note("a", "y")])
+    (row,) = read_rows(write(made, tmp_path, ["csv"])[0])
+    assert row["scan"] == 'näme, "quoted" and broken ?'
+    assert row["notes"] == "a"

@@ -1,0 +1,128 @@
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from groundglass.errors import OutputError, UnknownNameError
+from groundglass.write import FORMATS, html, write, write_lungs, write_masks
+from tests.write.samples import PATIENT, dicom_volume, pictures, report, volume
+
+ALL = ["report.html", "report.json", "report.csv", "lungs.nii.gz", "lesions.nii.gz", "labels.json"]
+
+
+def test_every_format_by_default_in_order(tmp_path):
+    files = write(report(), tmp_path / "out")
+    assert [f.name for f in files] == ALL
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(ALL)
+
+
+def test_only_what_is_asked_for_once(tmp_path):
+    files = write(report(), tmp_path, ["csv", "json", "csv"])
+    assert [f.name for f in files] == ["report.csv", "report.json"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_format_writes_nothing(tmp_path):
+    assert write(report(), tmp_path / "out", []) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_format_names_the_known_ones(tmp_path):
+    with pytest.raises(UnknownNameError, match="unknown format 'docx'; known: csv, html, json"):
+        write(report(), tmp_path / "out", ["html", "docx"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_writer_that_raises_leaves_nothing(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("a bug in the page")
+
+    monkeypatch.setattr(html, "write", fails)
+    with pytest.raises(RuntimeError):
+        write(report(), tmp_path / "out", ["nifti", "json", "html"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_replaces_the_first(tmp_path):
+    write(report(), tmp_path)
+    later = report(volume(lesions=np.zeros((24, 40, 48), np.uint8)))
+    write(later, tmp_path)
+    assert "No opacity found" in (tmp_path / "report.html").read_text("utf-8")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(ALL)
+
+
+def test_the_same_report_gives_the_same_bytes(tmp_path):
+    for folder in ("one", "two"):
+        write(report(), tmp_path / folder)
+    for name in ALL:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_of_the_user_stops_everything(tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(OutputError, match="did not write"):
+        write(report(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_an_experts_masks_beside_the_pictures_are_never_overwritten(tmp_path):
+    (tmp_path / "lungs").mkdir()
+    Image.fromarray(np.full((5, 5), 255, np.uint8)).save(tmp_path / "lungs" / "b.png")
+    before = (tmp_path / "lungs" / "b.png").read_bytes()
+    with pytest.raises(OutputError, match=r"b\.png', which groundglass did not write"):
+        write_masks(pictures(), tmp_path)
+    assert [p.name for p in tmp_path.rglob("*")] == ["lungs", "b.png"]
+    assert (tmp_path / "lungs" / "b.png").read_bytes() == before
+
+
+def test_masks_replace_masks_of_an_earlier_run(tmp_path):
+    for _ in range(2):
+        files = write_masks(pictures(("a",)), tmp_path)
+    assert [f.relative_to(tmp_path).as_posix() for f in files] == [
+        "lungs/a.png",
+        "lesions/a.png",
+        "labels.json",
+    ]
+
+
+def test_the_lungs_alone(tmp_path):
+    findings = volume()
+    files = write_lungs(findings.scan, findings.lungs, tmp_path)
+    assert [f.name for f in files] == ["lungs.nii.gz", "labels.json"]
+
+
+def test_the_patients_name_is_in_no_file(tmp_path):
+    files = write(report(dicom_volume()), tmp_path)
+    for file in files:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for secret in (PATIENT, "Okonkwo", "19700102"):
+            assert secret.encode() not in content
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_every_format_says_what_it_is_and_has_a_writer(format):
+    assert format.meaning.endswith(".")
+    assert callable(format.writer)
+
+
+def test_the_list_of_formats_loads_nothing_heavy():
+    code = (
+        "import sys, groundglass.write as w; list(w.FORMATS); "
+        "print(*{'numpy', 'highdicom', 'pydantic', 'PIL', 'jinja2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_writing_needs_no_torch():
+    code = (
+        "import sys, groundglass.write as w; [f.writer for f in w.FORMATS.values()]; "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
