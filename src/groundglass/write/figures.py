@@ -118,11 +118,11 @@ def coronal(findings: Findings, row: int, box: Box) -> Plane:
 
 
 def coronal_row(findings: Findings) -> int:
-    """The row whose coronal slice shows most lesion; most lung where there is none."""
-    lesion, lung = (
-        np.sum([np.count_nonzero(s, axis=1) for s in mask.slices], axis=0)
-        for mask in (findings.lesions, findings.lungs)
-    )
+    """The row whose coronal slice shows most lesion in the lungs; most lung where there is none."""
+    lesion, lung = np.zeros((2, findings.lungs.array.shape[1]), np.int64)
+    for lungs, lesions in zip(findings.lungs.array, findings.lesions.array, strict=True):
+        lung += np.count_nonzero(lungs, axis=1)
+        lesion += np.count_nonzero((lesions > 0) & (lungs > 0), axis=1)
     return int(np.argmax(lesion if lesion.any() else lung))
 
 

@@ -125,9 +125,12 @@ def _facts(report: Report) -> list[str]:
     if isinstance(scan, CTScan):
         slices, rows, columns = scan.slices.shape
         spacing = f" {TIMES} ".join(f"{mm:.2f}" for mm in scan.spacing_mm)
-        facts += [f"{slices} slices of {rows} {TIMES} {columns}", f"voxels of {spacing} mm"]
+        facts += [
+            f"{_count(slices, 'slice')} of {rows} {TIMES} {columns}",
+            f"voxels of {spacing} mm",
+        ]
     else:
-        facts.append(f"{len(scan.slices)} picture{'s' if len(scan.slices) != 1 else ''}")
+        facts.append(_count(len(scan.slices), "picture"))
     facts += [f"{name} {value}" for name, value in scan.source.description.items()]
     return [*facts, f"analyzed {made.created[:10]} with {made.system}"]
 
@@ -142,7 +145,7 @@ def _figures(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Ite
     box = figures.lung_box(findings) if isinstance(findings.scan, CTScan) else None
     for index in chosen:
         row = rows[index]
-        name = row.name or f"Slice {index + 1} of {len(rows)}"
+        name = row.name or f"{'Slice' if box else 'Picture'} {index + 1} of {len(rows)}"
         share = "no lung" if row.percent is None else f"{quantity(row.percent, '%')} of the lung"
         position = (
             "" if row.position_mm is None else f"{_signed(row.position_mm)}{NARROW_SPACE}mm, "
@@ -202,6 +205,10 @@ def _provenance(report: Report) -> dict[str, str]:
 
 def _listed(pairs: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in pairs.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _signed(value: float) -> str:
