@@ -1,0 +1,53 @@
+"""The boundary to the libraries that decode files: damage becomes one line, warnings stay off."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from groundglass.errors import GroundglassError, UnreadableScanError
+
+logger = logging.getLogger(__name__)
+
+LONGEST_REASON = 160
+"""Characters of a library's own message that an error repeats."""
+
+
+@contextmanager
+def damage_explained(name: str, expected: str) -> Iterator[None]:
+    """Turn what a library raises on damaged bytes into one line.
+
+    Warnings about imperfect headers are counted in the log, without their words: they may quote
+    a patient's name.
+
+    Args:
+        name: Name of the file, for the message.
+        expected: What the file should have been.
+
+    Raises:
+        UnreadableScanError: In place of any error of the library.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except GroundglassError:
+            raise
+        except MemoryError as error:
+            raise UnreadableScanError(
+                f"found '{name}' too large for the memory, expected {expected}; "
+                "check the size stated in its header"
+            ) from error
+        # Decoders of damaged bytes raise whatever they stumble over; all of it means the same.
+        except Exception as error:
+            raise UnreadableScanError(
+                f"found '{name}' damaged ({_reason(error)}), expected {expected}; "
+                "copy or export the file again"
+            ) from error
+    if caught:
+        logger.debug("%d warnings of a library while reading a file", len(caught))
+
+
+def _reason(error: Exception) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 3] + "..."

@@ -1,0 +1,58 @@
+"""One stored array with a known grid to a CTScan, the common end of the volume formats."""
+
+import highdicom as hd
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.read.grid import check_grid
+from groundglass.read.hounsfield import Tally, check_hounsfield_units
+from groundglass.read.request import Request
+from groundglass.scan import AXES, CTScan, Source
+
+
+def scan_of(
+    stored: NDArray[np.generic],
+    geometry: hd.VolumeGeometry,
+    request: Request,
+    *,
+    file_format: str,
+    rescale: tuple[float, float] = (1.0, 0.0),
+) -> CTScan:
+    """Scan from the array of a volume file.
+
+    Args:
+        stored: Stored values in the axes of the geometry.
+        geometry: Geometry as stored.
+        request: What was asked for.
+        file_format: Reader that read it.
+        rescale: Slope and intercept from stored values to Hounsfield units.
+
+    Raises:
+        UnreadableScanError: If the grid or the values cannot be a chest CT.
+    """
+    check_grid(geometry, request.oddities)
+    tally = Tally()
+    voxels = np.empty_like(stored, dtype=np.int16)
+    # Slab by slab along the last axis, the slowest one on disk, so that only one slab is ever
+    # held as decimal numbers.
+    for slab in range(stored.shape[-1]):
+        voxels[..., slab] = tally.whole_units(stored[..., slab], *rescale)
+    check_hounsfield_units(voxels, tally, request.oddities)
+    volume = geometry.with_array(voxels)
+    source = Source(
+        name=request.name,
+        format=file_format,
+        description={"format": file_format, **size_of(geometry)},
+        notes=request.oddities.notes,
+        stored=geometry,
+    )
+    return CTScan.of(volume, source)
+
+
+def size_of(geometry: hd.VolumeGeometry) -> dict[str, str]:
+    """Spacing and size of a grid for the report, slices first as radiologists count them."""
+    turned = geometry.to_patient_orientation(AXES)
+    return {
+        "spacing": " x ".join(f"{step:.4g}" for step in turned.spacing) + " mm",
+        "size": " x ".join(str(n) for n in turned.spatial_shape),
+    }
