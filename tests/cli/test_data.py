@@ -1,6 +1,7 @@
 import csv
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from groundglass.cli import app
@@ -41,6 +42,23 @@ def test_an_unknown_phantom_format_is_refused(tmp_path):
     result = run("phantom", tmp_path, "--format", "vhs", *SMALL)
     assert result.exit_code == 1
     assert "nifti" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--size", 0, 9, 9), ("--size", 9, -9, 9), ("--seed", -1)])
+def test_an_impossible_phantom_is_wrong_usage(tmp_path, wrong):
+    assert run("phantom", tmp_path, *wrong).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [("phantom",), ("data", "import", "medseg", "somewhere", "--out")]
+)
+def test_a_place_that_cannot_be_written_is_refused_in_one_line(tmp_path, command):
+    (tmp_path / "file").touch()
+    result = run(*command, tmp_path / "file" / "inside" / "it")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("cannot write")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_phantom_does_not_overwrite(tmp_path):

@@ -12,6 +12,13 @@ data = typer.Typer(help="Tables of cases for training and evaluation.", no_args_
 commands.add_typer(data, name="data")
 
 
+def possible_size(size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The given size; wrong usage if there is no thorax of so few voxels."""
+    if min(size) < 1:
+        raise typer.BadParameter(f"{size} is not three positive numbers.")
+    return size
+
+
 @commands.command()
 def phantom(
     out: Annotated[
@@ -23,9 +30,11 @@ def phantom(
             "--format", help="Format of the scan.", metavar="[dicom|nifti|mha|nrrd|pictures]"
         ),
     ] = "dicom",
-    seed: Annotated[int, typer.Option(help="One seed is one patient.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="One seed is one patient.")] = 0,
     healthy: Annotated[bool, typer.Option("--healthy", help="Lungs without lesions.")] = False,
-    size: Annotated[tuple[int, int, int], typer.Option(help="Slices, rows and columns.")] = (
+    size: Annotated[
+        tuple[int, int, int], typer.Option(help="Slices, rows and columns.", callback=possible_size)
+    ] = (
         120,
         256,
         256,
@@ -37,7 +46,9 @@ def phantom(
     """
     from groundglass.data.phantom import make_phantom
     from groundglass.data.phantom_files import write_phantom
+    from groundglass.write import check_folder
 
+    check_folder(out)
     quiet_native_libraries()
     made = make_phantom(seed, shape=size, lesions=() if healthy else None)
     say(str(write_phantom(made, out, format)), "green")
@@ -52,7 +63,9 @@ def import_data(
     """Turn a known public data set into a table of cases."""
     from groundglass.data.cohort import write_cohort
     from groundglass.data.importers import import_cases
+    from groundglass.write import check_folder
 
+    check_folder(out.parent)
     cases = import_cases(name, folder)
     write_cohort(cases, out)
     say(f"{len(cases)} cases in {out}", "green")
