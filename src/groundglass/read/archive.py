@@ -26,7 +26,7 @@ def unpacked(path: Path) -> Iterator[Path]:
             of itself.
     """
     with tempfile.TemporaryDirectory(prefix="groundglass-") as folder:
-        with damage_explained(path.name, "a zip archive"), zipfile.ZipFile(path) as archive:
+        with damage_explained(path, "a zip archive"), zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             _check(members, path)
             for number, member in enumerate(members):

@@ -75,9 +75,11 @@ def description_of(path: Path) -> str:
         return "a tar archive"
     if _header_size(head) == 348:
         return "an ANALYZE header, which does not tell left from right"
-    if b"\x00" not in head:
-        return "a text file"
-    return "a file of unknown content"
+    try:
+        head[:-4].decode("utf-8")  # its end may cut a character in two
+    except UnicodeDecodeError:
+        return "a file of unknown content"
+    return "a file of unknown content" if b"\x00" in head else "a text file"
 
 
 def files_below(folder: Path) -> Iterator[Path]:

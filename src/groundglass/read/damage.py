@@ -1,9 +1,11 @@
 """The boundary to the libraries that decode files: damage becomes one line, warnings stay off."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from groundglass.errors import GroundglassError, UnreadableScanError
 
@@ -14,14 +16,14 @@ LONGEST_REASON = 160
 
 
 @contextmanager
-def damage_explained(name: str, expected: str) -> Iterator[None]:
+def damage_explained(path: Path, expected: str) -> Iterator[None]:
     """Turn what a library raises on damaged bytes into one line.
 
     Warnings about imperfect headers are counted in the log, without their words: they may quote
     a patient's name.
 
     Args:
-        name: Name of the file, for the message.
+        path: The file; the message has its name only.
         expected: What the file should have been.
 
     Raises:
@@ -35,19 +37,22 @@ def damage_explained(name: str, expected: str) -> Iterator[None]:
             raise
         except MemoryError as error:
             raise UnreadableScanError(
-                f"found '{name}' too large for the memory, expected {expected}; "
+                f"found '{path.name}' too large for the memory, expected {expected}; "
                 "check the size stated in its header"
             ) from error
         # Decoders of damaged bytes raise whatever they stumble over; all of it means the same.
         except Exception as error:
             raise UnreadableScanError(
-                f"found '{name}' damaged ({_reason(error)}), expected {expected}; "
+                f"found '{path.name}' damaged ({_reason(error, path)}), expected {expected}; "
                 "copy or export the file again"
             ) from error
     if caught:
         logger.debug("%d warnings of a library while reading a file", len(caught))
 
 
-def _reason(error: Exception) -> str:
-    words = " ".join(str(error).split()) or type(error).__name__
+def _reason(error: Exception, path: Path) -> str:
+    """What a library complains of, without folders and without its advice to programmers."""
+    words = " ".join(str(error).split()).replace(f"{path.parent}/", "")
+    words = re.sub(r"^Exception thrown in SimpleITK.*?ITK ERROR: \w+\(\w+\): ", "", words)
+    words = re.split(r" - | as exceptions were raised", words)[0] or type(error).__name__
     return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 3] + "..."

@@ -15,6 +15,7 @@ from groundglass.read.grid import check_grid
 from groundglass.read.hounsfield import Tally, check_hounsfield_units
 from groundglass.read.request import Request
 from groundglass.read.volume import size_of
+from groundglass.read.wording import plain
 from groundglass.scan import CTScan, Source
 
 _FACTS = {
@@ -100,9 +101,8 @@ def _headers_from_head_to_feet(stack: Stack) -> tuple[Dataset, ...]:
 def _facts(header: Header) -> dict[str, str]:
     facts = {}
     for title, (keyword, unit) in _FACTS.items():
-        text = "".join(c for c in header.text(keyword) if c.isprintable())
-        if text:
-            facts[title] = f"{text[:64]}{unit}"
+        if text := plain(header.text(keyword)):
+            facts[title] = f"{text}{unit}"
     return facts
 
 

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.uid import (
     UID,
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
     MediaStorageDirectoryStorage,
@@ -112,10 +113,10 @@ def read_headers(paths: Iterable[Path], oddities: Oddities, *, single: bool) -> 
                 raise
             oddities.tolerate(
                 "broken-files",
-                found=f"'{path.name}' damaged",
+                found=str(error).removeprefix("found ").split(", expected ")[0],
                 expected="readable files only",
                 advice="copy or export the folder again",
-                done=f"it was left out ({error.__cause__})",
+                done="it was left out",
             )
             continue
         if header.object_class == MediaStorageDirectoryStorage:
@@ -126,16 +127,28 @@ def read_headers(paths: Iterable[Path], oddities: Oddities, *, single: bool) -> 
 
 def read_header(path: Path) -> Header:
     """Header of a file; raises UnreadableScanError if it is damaged."""
-    with damage_explained(path.name, EXPECTED):
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        # Convert what is there now, so that a later look at an imperfect value warns nobody.
-        # What cannot be converted fails where it is needed, and harms nobody else.
-        for tag in list(dataset.keys()):
-            with suppress(Exception):
-                dataset[tag]
+    with damage_explained(path, EXPECTED):
+        with path.open("rb") as file:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            ended = not file.read(1)
+        _convert(dataset)
         meta = getattr(dataset, "file_meta", None) or Dataset()
         stated = dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or ""
         header = Header(path, dataset, UID(str(stated).strip()))
         if not stated and not header.text("Modality"):
             raise EOFError("neither SOP Class UID nor Modality")
+        # A deflated file is read to its end in any case.
+        deflated = meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+        if ended and not deflated and header.object_class in CT_CLASSES:
+            raise EOFError("the file ends before its pixels")
     return header
+
+
+def _convert(dataset: Dataset) -> None:
+    """Convert all values now, so that a later look at an imperfect one warns nobody.
+
+    What cannot be converted fails where it is needed, and harms nobody else.
+    """
+    for tag in list(dataset.keys()):
+        with suppress(Exception):
+            dataset[tag]

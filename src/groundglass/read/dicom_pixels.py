@@ -1,6 +1,7 @@
 """The pixels of a stack of DICOM slices, decoded one by one into one array."""
 
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,9 +13,11 @@ from scipy import ndimage
 
 from groundglass.errors import UnreadableScanError
 from groundglass.read.damage import damage_explained
+from groundglass.read.dicom_files import EXPECTED
 from groundglass.read.dicom_slices import Slice
 from groundglass.read.dicom_stack import Stack
 from groundglass.read.hounsfield import AIR_HU, Tally
+from groundglass.read.wording import times
 
 
 def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
@@ -35,10 +38,10 @@ def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
     voxels = memory[::-1] if stack.geometry.unit_vectors()[0][2] > 0 else memory
     numbered = enumerate(stack.slices)
     for path, members in groupby(numbered, key=lambda pair: pair[1].path):
-        with damage_explained(path.name, "a CT image in DICOM"):
+        with damage_explained(path, EXPECTED):
             dataset = _dataset(path)
         for index, one in members:
-            with damage_explained(path.name, "a CT image in DICOM"):
+            with damage_explained(path, EXPECTED):
                 stored = pixel_array(dataset, index=one.frame)
             units = tally.whole_units(_checked(stored, one), one.slope, one.intercept)
             voxels[index] = _shifted(units, stack.shifts_px[index], shape[1:])
@@ -51,13 +54,13 @@ def same_pixels(one: Slice, other: Slice) -> bool:
         return False
     stored = []
     for part in (one, other):
-        with damage_explained(part.path.name, "a CT image in DICOM"):
+        with damage_explained(part.path, EXPECTED):
             stored.append(_dataset(part.path).get("PixelData"))
     return stored[0] is not None and stored[0] == stored[1]
 
 
-def _dataset(path: object) -> Dataset:
-    dataset = pydicom.dcmread(path, force=True)  # type: ignore[arg-type]
+def _dataset(path: Path) -> Dataset:
+    dataset = pydicom.dcmread(path, force=True)
     if "TransferSyntaxUID" not in dataset.file_meta:
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -67,10 +70,9 @@ def _dataset(path: object) -> Dataset:
 
 def _checked(stored: NDArray[np.generic], one: Slice) -> NDArray[np.generic]:
     if stored.shape != one.shape:
-        found = " x ".join(str(n) for n in stored.shape)
         raise UnreadableScanError(
-            f"found '{one.path.name}' with {found} pixels, expected {one.shape[0]} x "
-            f"{one.shape[1]} as its header says; export the series again"
+            f"found '{one.path.name}' with {times(stored.shape)} pixels, expected "
+            f"{times(one.shape)} as its header says; export the series again"
         )
     return stored
 

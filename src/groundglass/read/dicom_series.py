@@ -10,6 +10,7 @@ from groundglass.errors import UnknownNameError, UnreadableScanError
 from groundglass.read.dicom_files import CT_CLASSES, Header
 from groundglass.read.grid import SMALLEST_CHEST_MM
 from groundglass.read.oddities import Oddities
+from groundglass.read.wording import counted, plain
 
 RULE = (
     "of the CT series of one examination, without localizers: one as long as a chest before a "
@@ -74,11 +75,11 @@ class Series:
     def __str__(self) -> str:
         """Number, slices, thickness and kernel: nothing that may hold a name."""
         first = self.headers[0]
-        facts = [f"{self.slices} slice{'s' * (self.slices != 1)}"]
+        facts = [counted(self.slices, "slice")]
         if thickness := first.text("SliceThickness"):
-            facts.append(f"{thickness[:8]} mm")
+            facts.append(f"{plain(thickness)} mm")
         if kernel := first.text("ConvolutionKernel"):
-            facts.append(kernel[:20])
+            facts.append(plain(kernel))
         return f"{self.number or self.uid} ({', '.join(facts)})"
 
 
@@ -137,7 +138,9 @@ def _ct_images(headers: Sequence[Header], oddities: Oddities) -> list[Header]:
             "give the folder of the CT series"
         )
     if len(kept) < len(images):
-        oddities.note("localizer", f"Left out {len(images) - len(kept)} localizer images.")
+        oddities.note(
+            "localizer", f"Left out {counted(len(images) - len(kept), 'localizer image')}."
+        )
     return kept
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from groundglass.errors import UnreadableScanError
 from groundglass.read.dicom_files import Header
 from groundglass.read.oddities import Oddities
+from groundglass.read.wording import counted, times
 
 _RELATIVE_TOLERANCE = 1e-3
 """Difference between headers of one series that rounding explains."""
@@ -114,8 +115,8 @@ def _numbers(header: Header, frame: int, keyword: str, count: int) -> NDArray[np
     if numbers.size != count or not np.isfinite(numbers).all():
         found = f"'{text[:40]}' as" if text else "no"
         raise UnreadableScanError(
-            f"found {found} {keyword} in '{header.path.name}', expected {count} "
-            f"number{'s' * (count > 1)}; export the series again"
+            f"found {found} {keyword} in '{header.path.name}', expected "
+            f"{counted(count, 'number')}; export the series again"
         )
     return numbers
 
@@ -198,7 +199,7 @@ def _kind(first: Slice, other: Slice) -> str:
     if np.allclose(directions, expected, atol=_RELATIVE_TOLERANCE):
         directions = expected
     return (
-        f"{other.shape[0]} x {other.shape[1]} pixels of {spacing[0]:.4g} x {spacing[1]:.4g} mm, "
+        f"{times(other.shape)} pixels of {times(spacing)} mm, "
         f"orientation {_joined(directions)}{_frame_words(first, other)}"
     )
 

@@ -11,6 +11,7 @@ from groundglass.errors import UnreadableScanError
 from groundglass.read.dicom_slices import Slice
 from groundglass.read.grid import geometry_of
 from groundglass.read.oddities import Oddities
+from groundglass.read.wording import counted
 
 OFF_GRID_MM = 0.1
 """How far a slice may lie from its place on an even grid: the rounding of positions in headers."""
@@ -82,12 +83,12 @@ def _without_doubles(
     if copies:
         oddities.note(
             "copies",
-            f"Found {copies} slices stored twice with the same pixels; each was read once.",
+            f"Found {counted(copies, 'slice')} stored again with the same pixels; read once.",
         )
     if doubles:
         oddities.tolerate(
             "duplicates",
-            found=f"{len(doubles)} slices at a position that another one holds, first "
+            found=f"{counted(len(doubles), 'slice')} at a position that another one holds, first "
             f"'{doubles[0].path.name}' at {_position(doubles[0])}",
             expected="one slice at each position",
             advice="put each reconstruction or time point in a folder of its own",
@@ -142,8 +143,8 @@ def _refuse_gap(places: NDArray[np.float64], step_mm: float, oddities: Oddities)
     longest = step_mm * float(np.diff(places).max())
     oddities.tolerate(
         "gap",
-        found=f"{missing} of {int(places[-1]) + 1} slices missing in {holes} "
-        f"gap{'s' * (holes > 1)}, the longest {longest:.4g} mm",
+        found=f"{missing} of {int(places[-1]) + 1} slices missing in "
+        f"{counted(holes, 'gap')}, the longest {longest:.4g} mm",
         expected=f"a slice every {step_mm:.4g} mm",
         advice="export or copy the whole series again",
         done="the missing slices were filled linearly from their neighbors",

@@ -7,6 +7,7 @@ from pathlib import Path
 from groundglass.errors import UnreadableScanError
 from groundglass.read.content import SCAN_SUFFIXES, description_of, files_below, kind_of
 from groundglass.read.request import Request
+from groundglass.read.wording import counted
 
 VOLUMES = ("nifti", "metaimage", "nrrd")
 
@@ -57,8 +58,8 @@ def scan_in(folder: Path, request: Request) -> tuple[str, list[Path]]:
     kinds = contents.kinds
     if "zip" in kinds and len(kinds) == 1:
         raise UnreadableScanError(
-            f"found {len(kinds['zip'])} zip archives in '{request.name}', expected a scan; "
-            "give one of them"
+            f"found {counted(len(kinds['zip']), 'zip archive')} in '{request.name}', expected a "
+            "scan; give one of them"
         )
     volumes = [(kind, path) for kind in VOLUMES for path in kinds.get(kind, [])]
     if "dicom" in kinds:
@@ -73,7 +74,8 @@ def scan_in(folder: Path, request: Request) -> tuple[str, list[Path]]:
     left = sum(len(paths) for kind, paths in kinds.items() if kind not in ("zip", chosen[0]))
     if left:
         request.oddities.note(
-            "other-files", f"Read the {chosen[0]} files and left out {left} pictures or volumes."
+            "other-files",
+            f"Read the {chosen[0]} files and left out {counted(left, 'other picture or volume')}.",
         )
     return chosen
 
@@ -107,7 +109,7 @@ def _report_damage(contents: Contents, request: Request) -> None:
     listed = ", ".join(f"'{path.name}' is {description_of(path)}" for path in damaged[:3])
     request.oddities.tolerate(
         "broken-files",
-        found=f"{len(damaged)} damaged file{'s' * (len(damaged) > 1)} ({listed})",
+        found=f"{counted(len(damaged), 'damaged file')} ({listed})",
         expected="readable files only",
         advice="copy or export the folder again",
         done="they were left out",
@@ -116,7 +118,7 @@ def _report_damage(contents: Contents, request: Request) -> None:
 
 def _nothing(contents: Contents, request: Request) -> str:
     count = len(contents.damaged) + contents.others
-    found = f"{count} files" if count else "no file"
+    found = counted(count, "file") if count else "no file"
     if contents.damaged:
         found += f" of which '{contents.damaged[0].name}' is {description_of(contents.damaged[0])}"
     return (

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import UnreadableScanError
 from groundglass.read.oddities import Oddities
+from groundglass.read.wording import times
 from groundglass.scan import AXES
 
 SMALLEST_CHEST_MM = (100.0, 140.0, 200.0)
@@ -51,7 +52,7 @@ def geometry_of(
         )
     if int(np.prod([int(n) for n in shape], dtype=object)) > LARGEST_VOXELS or min(shape) < 1:
         raise UnreadableScanError(
-            f"found a volume of {_times(shape)} voxels, expected 1 to {LARGEST_VOXELS} in all; "
+            f"found a volume of {times(shape)} voxels, expected 1 to {LARGEST_VOXELS} in all; "
             "the size in the header is damaged, export the scan again"
         )
     directions = matrix / lengths
@@ -89,9 +90,15 @@ def check_grid(
     """
     turned = geometry.to_patient_orientation(AXES)
     steps = np.array(turned.spacing, dtype=np.float64)
+    extent = steps * turned.spatial_shape
+    if extent.max() > LARGEST_EXTENT_MM:
+        raise UnreadableScanError(
+            f"found a scan of {_mm(extent)}, expected at most {LARGEST_EXTENT_MM:.0f} mm; "
+            "check the spacing in the header"
+        )
     _check_steps(steps, oddities)
     _check_tilt(turned, oddities)
-    _check_extent(steps * turned.spatial_shape, oddities, single_slice)
+    _check_extent(extent, oddities, single_slice)
 
 
 def _check_steps(steps: NDArray[np.float64], oddities: Oddities) -> None:
@@ -130,11 +137,6 @@ def _check_tilt(turned: hd.VolumeGeometry, oddities: Oddities) -> None:
 
 
 def _check_extent(extent: NDArray[np.float64], oddities: Oddities, single_slice: bool) -> None:
-    if extent.max() > LARGEST_EXTENT_MM:
-        raise UnreadableScanError(
-            f"found a scan of {_mm(extent)}, expected at most {LARGEST_EXTENT_MM:.0f} mm; "
-            "check the spacing in the header"
-        )
     smallest = np.array(SMALLEST_CHEST_MM)
     short = extent < smallest - 0.5
     if single_slice:
@@ -150,8 +152,4 @@ def _check_extent(extent: NDArray[np.float64], oddities: Oddities, single_slice:
 
 
 def _mm(lengths: NDArray[np.float64]) -> str:
-    return _times([f"{length:.4g}" for length in lengths]) + " mm"
-
-
-def _times(numbers: Sequence[object]) -> str:
-    return " x ".join(str(number) for number in numbers)
+    return times(lengths) + " mm"

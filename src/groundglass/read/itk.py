@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import highdicom as hd
 import numpy as np
 import SimpleITK
 
@@ -14,6 +15,7 @@ from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
 from groundglass.read.request import Request
 from groundglass.read.volume import scan_of
+from groundglass.read.wording import times
 from groundglass.scan import CTScan
 
 sitk: Any = SimpleITK  # its functions carry no types
@@ -23,6 +25,7 @@ _HEADER_BYTES = 65536
 _SPACING = {"metaimage": "ElementSpacing", "nrrd": "space directions|spacings"}
 _ORIENTATION = {"metaimage": "TransformMatrix|Orientation|Rotation", "nrrd": "space"}
 _READER = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}
+_BYTES = {"MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_FLOAT": 4, "MET_DOUBLE": 8}
 _TITLE = {"metaimage": "MetaImage", "nrrd": "NRRD"}
 
 
@@ -37,17 +40,19 @@ def read_nrrd(path: Path, request: Request) -> CTScan:
 
 
 def _read(path: Path, request: Request, file_format: str) -> CTScan:
-    _check_header(path, request, file_format)
-    with damage_explained(path.name, f"a {_TITLE[file_format]} volume"), _quiet():
+    header = _header_of(path, file_format)
+    with damage_explained(path, f"a {_TITLE[file_format]} volume"), _quiet():
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.SetImageIO(_READER[file_format])
         reader.ReadImageInformation()
         _check_volume(reader)
+        _check_geometry_is_stated(header, path, request, file_format)
         affine = np.eye(4)
         affine[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
         affine[:3, 3] = reader.GetOrigin()
         geometry = geometry_of(affine, reader.GetSize())
+        _check_voxels_are_there(header, path, geometry)
         image = reader.Execute()
         stored = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0)
     return scan_of(stored, geometry, request, file_format=file_format)
@@ -64,12 +69,17 @@ def _quiet() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
-def _check_header(path: Path, request: Request, file_format: str) -> None:
-    """Refuse a header without spacing or orientation, which ITK would invent in silence."""
+def _header_of(path: Path, file_format: str) -> str:
+    """The header, one field a line."""
     with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-    text = head.split(b"\n\n" if file_format == "nrrd" else b"ElementDataFile")[0]
-    header = text.decode("latin-1").replace("\r", "")
+        head = file.read(_HEADER_BYTES).replace(b"\r", b"")
+    end = rb"\n\n" if file_format == "nrrd" else rb"(?<=\n)ElementDataFile[^\n]*\n"
+    found = re.search(end, head)
+    return head[: found.end() if found else None].decode("latin-1")
+
+
+def _check_geometry_is_stated(header: str, path: Path, request: Request, file_format: str) -> None:
+    """Refuse a header without spacing or orientation, which ITK would invent in silence."""
     if not _states(header, _SPACING[file_format]):
         raise UnreadableScanError(
             f"found '{path.name}' without a voxel spacing, expected "
@@ -85,19 +95,39 @@ def _check_header(path: Path, request: Request, file_format: str) -> None:
         )
 
 
+def _check_voxels_are_there(header: str, path: Path, geometry: hd.VolumeGeometry) -> None:
+    """Raise EOFError for a MetaImage cut short, of which ITK would print by itself."""
+    named = re.search(r"^ElementDataFile\s*=\s*(.*?)\s*$", header, re.M)
+    kind = re.search(r"^ElementType\s*=\s*(\w+)", header, re.M)
+    packed = re.search(r"^CompressedData\s*=\s*True", header, re.M | re.I)
+    if packed or not named or named[1] == "LIST" or "%" in named[1]:
+        return
+    file = path if named[1] == "LOCAL" else path.parent / named[1]
+    if not file.exists():
+        raise EOFError(f"its voxels, '{file.name}', are not there")
+    bytes_per_voxel = _BYTES.get(kind[1], 1) if kind else 1
+    expected = int(np.prod(geometry.spatial_shape, dtype=np.int64)) * bytes_per_voxel
+    found = file.stat().st_size - (len(header) if file == path else 0)
+    if found < expected:
+        raise EOFError(f"{found} bytes of voxels where {expected} are needed")
+
+
 def _states(header: str, names: str) -> bool:
     return re.search(rf"^\s*(?:{names})\s*[:=]\s*\S", header, re.M | re.I) is not None
 
 
 def _check_volume(reader: Any) -> None:
-    sizes = " x ".join(str(n) for n in reader.GetSize())
     if reader.GetDimension() != 3:
         raise UnreadableScanError(
-            f"found {reader.GetDimension()} dimensions ({sizes}), expected one volume of 3 "
-            "dimensions; save the wanted volume in a file of its own"
+            f"found {reader.GetDimension()} dimensions ({times(reader.GetSize())}), expected one "
+            "volume of 3 dimensions; save the wanted volume in a file of its own"
         )
-    if reader.GetNumberOfComponents() != 1 or "complex" in str(reader.GetPixelIDValue()):
+    if reader.GetNumberOfComponents() != 1 or _is_complex(reader):
         raise UnreadableScanError(
             f"found {reader.GetNumberOfComponents()} numbers per voxel, expected one; "
             "give the CT itself"
         )
+
+
+def _is_complex(reader: Any) -> bool:
+    return "complex" in str(sitk.GetPixelIDValueAsString(reader.GetPixelID()))

@@ -18,6 +18,7 @@ from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
 from groundglass.read.request import Request
 from groundglass.read.volume import scan_of
+from groundglass.read.wording import times
 from groundglass.scan import CTScan
 
 nib: Any = nibabel  # its functions carry no types
@@ -37,7 +38,7 @@ def read_nifti(path: Path, request: Request) -> CTScan:
         UnreadableScanError: If the file is damaged, holds no CT volume, or does not say where
             left and right are.
     """
-    with damage_explained(path.name, "a NIfTI volume"), _quiet(), _opened(path) as file:
+    with damage_explained(path, "a NIfTI volume"), _quiet(), _opened(path) as file:
         image = _image_of(file, path)
         header: Any = image.header
         shape = _shape_of(header)
@@ -93,9 +94,8 @@ def _shape_of(header: Any) -> tuple[int, ...]:
             f"found voxels of type {dtype}, expected one number per voxel; give the CT itself"
         )
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
-        sizes = " x ".join(str(n) for n in shape)
         raise UnreadableScanError(
-            f"found {len(shape)} dimensions ({sizes}), expected one volume of 3 dimensions; "
+            f"found {len(shape)} dimensions ({times(shape)}), expected one volume of 3 dimensions; "
             "save the wanted volume in a file of its own"
         )
     unit = int(header["xyzt_units"]) & 7
@@ -142,9 +142,7 @@ def _check_agreement(
     found = None
     lengths = np.linalg.norm(sform[:3, :3], axis=0)
     if not np.allclose(lengths, zooms, rtol=0.01, atol=1e-3):
-        stated = " x ".join(f"{z:.4g}" for z in zooms)
-        found = f"an sform with voxels of {' x '.join(f'{n:.4g}' for n in lengths)} mm beside "
-        found += f"pixdim {stated} mm"
+        found = f"an sform with voxels of {times(lengths)} mm beside pixdim {times(zooms)} mm"
     elif qform is not None and nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
         found = f"an sform in {''.join(nib.aff2axcodes(sform))} beside a qform in "
         found += f"{''.join(nib.aff2axcodes(qform))} orientation"

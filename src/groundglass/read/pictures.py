@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 from groundglass.errors import UnreadableScanError
 from groundglass.read.damage import damage_explained
 from groundglass.read.request import Request
+from groundglass.read.wording import counted, times
 from groundglass.scan import CTSlices, Source
 
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 64, 8192
@@ -84,7 +85,7 @@ def natural_order(paths: Sequence[Path]) -> list[Path]:
 
 
 def _pictures_in(path: Path) -> list[Picture]:
-    with damage_explained(path.name, _EXPECTED), Image.open(path) as image:
+    with damage_explained(path, _EXPECTED), Image.open(path) as image:
         _check_header(image, path)
         count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         pages = ImageSequence.Iterator(image) if count > 1 else [image]
@@ -146,9 +147,8 @@ def _refuse_no_slice(picture: Picture) -> None:
     values = np.unique(pixels)
     if values.size < FEWEST_GRAYS:
         raise UnreadableScanError(
-            f"found picture '{picture.name}' with {values.size} different gray "
-            f"value{'s' * (values.size > 1)}, expected a CT slice; it looks blank or like a mask, "
-            "take it out of the folder"
+            f"found picture '{picture.name}' with {counted(values.size, 'different gray value')}, "
+            "expected a CT slice; it looks blank or like a mask, take it out of the folder"
         )
     if int(values[0]) < 0:
         raise UnreadableScanError(
@@ -172,7 +172,7 @@ def _report_color(pictures: Sequence[Picture], request: Request) -> None:
     if plain:
         request.oddities.tolerate(
             "color",
-            found=f"{len(plain)} colored pictures, first '{plain[0].name}' with "
+            found=f"{counted(len(plain), 'colored picture')}, first '{plain[0].name}' with "
             f"{plain[0].colored:.0%} colored pixels",
             expected="gray CT slices",
             advice="give the slices without overlay",
@@ -194,8 +194,8 @@ def _eight_bits(pictures: Sequence[Picture], request: Request) -> tuple[NDArray[
         low, high = min(int(p.min()) for p in deep), max(int(p.max()) for p in deep)
         request.oddities.note(
             "sixteen-bit",
-            f"Found {len(deep)} pictures of more than 8 bits; their range, {low} to {high}, was "
-            "scaled to 0 to 255.",
+            f"Found {counted(len(deep), 'picture')} of more than 8 bits; their range, {low} to "
+            f"{high}, was scaled to 0 to 255.",
         )
     slices = []
     for picture in pictures:
@@ -208,5 +208,5 @@ def _eight_bits(pictures: Sequence[Picture], request: Request) -> tuple[NDArray[
 
 def _sizes(slices: Sequence[NDArray[np.uint8]]) -> str:
     shapes = sorted({(pixels.shape[0], pixels.shape[1]) for pixels in slices})
-    first, last = (f"{rows} x {columns}" for rows, columns in (shapes[0], shapes[-1]))
+    first, last = (times(shape) for shape in (shapes[0], shapes[-1]))
     return f"{first} px" if len(shapes) == 1 else f"{first} to {last} px"

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from groundglass.read.grid import check_grid
 from groundglass.read.hounsfield import Tally, check_hounsfield_units
 from groundglass.read.request import Request
+from groundglass.read.wording import times
 from groundglass.scan import AXES, CTScan, Source
 
 
@@ -53,6 +54,6 @@ def size_of(geometry: hd.VolumeGeometry) -> dict[str, str]:
     """Spacing and size of a grid for the report, slices first as radiologists count them."""
     turned = geometry.to_patient_orientation(AXES)
     return {
-        "spacing": " x ".join(f"{step:.4g}" for step in turned.spacing) + " mm",
-        "size": " x ".join(str(n) for n in turned.spatial_shape),
+        "spacing": times(turned.spacing) + " mm",
+        "size": times(turned.spatial_shape),
     }

@@ -1,0 +1,28 @@
+"""Numbers in sentences."""
+
+from collections.abc import Iterable
+from numbers import Integral
+
+
+def counted(number: int, noun: str) -> str:
+    """Number and noun, such as ``1 slice`` or ``12 slices``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def times(numbers: Iterable[float]) -> str:
+    """Lengths or sizes along axes, such as ``2 x 0.75 x 0.75``."""
+    return " x ".join(_written(number) for number in numbers)
+
+
+def plain(text: str) -> str:
+    """Text of a header fit for a line: short, printable, a number without needless zeros."""
+    try:
+        return f"{float(text):g}"
+    except ValueError:
+        return "".join(c for c in text if c.isprintable())[:64]
+
+
+def _written(number: float) -> str:
+    if isinstance(number, Integral):
+        return str(number)
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.4g}"
