@@ -37,7 +37,7 @@ lint: $(INSTALLED)
 	$(BIN)/codespell
 
 bench: $(INSTALLED)
-	$(BIN)/python -m groundglass.evaluation.speed
+	$(BIN)/groundglass bench
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

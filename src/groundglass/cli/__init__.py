@@ -1,12 +1,10 @@
 """The command line: ``groundglass COMMAND``."""
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from groundglass.cli import analyze, data, info
+from groundglass.cli import analyze, data, info, train
 from groundglass.cli.console import CommandGroup, quiet
 from groundglass.version import __version__
 
@@ -18,10 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich panels double the time of --help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (analyze, data, info):
+for module in (analyze, data, info, train):
     app.add_typer(module.commands)
-if find_spec("groundglass.cli.train"):
-    app.add_typer(import_module("groundglass.cli.train").commands)
 
 
 def _show_version(wanted: bool) -> None:
