@@ -92,7 +92,10 @@ class Mask:
 
     def where(self, *wanted: int) -> list[NDArray[np.bool_]]:
         """For each slice, the (row, column) pixels that carry one of the wanted numbers."""
-        return [np.isin(s, wanted) if len(wanted) != 1 else s == wanted[0] for s in self.slices]
+        numbers = [int(number) for number in wanted]  # numpy compares enum members ten times slower
+        if len(numbers) == 1:
+            return [s == numbers[0] for s in self.slices]
+        return [np.isin(s, numbers) for s in self.slices]
 
     def counts(self) -> NDArray[np.int64]:
         """Pixels of each label number on each slice, shape (slice, largest number + 1)."""

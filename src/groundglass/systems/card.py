@@ -88,6 +88,12 @@ def read_card(path: Path) -> Card:
         ) from None
 
 
+def write_card(card: Card, path: Path) -> None:
+    """Write a card that :func:`read_card` reads back."""
+    settings = card.model_dump(mode="json", exclude_none=True)
+    path.write_text(yaml.safe_dump(settings, sort_keys=False, width=100), encoding="utf-8")
+
+
 @cache
 def load_card(name: str) -> Card:
     """Card of a system by name, without loading its network.

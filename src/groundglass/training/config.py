@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from groundglass.data.augment import AugmentConfig
 from groundglass.errors import ConfigError
 
+NetworkSetting = str | int | float | list[int]
+
 
 class RunConfig(BaseModel):
     """Settings that every system's training shares; systems add theirs by subclass.
@@ -74,6 +76,10 @@ class RunConfig(BaseModel):
                 f"found a wrong setting {field}: {first['msg']}; "
                 f"known settings: {', '.join(cls.model_fields)}"
             ) from None
+
+    def network_settings(self) -> dict[str, NetworkSetting]:
+        """The settings that rebuild the network, for the run's card; systems say which."""
+        raise NotImplementedError
 
     def dump(self) -> str:
         """The config as YAML, every setting written out."""

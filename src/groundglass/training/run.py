@@ -19,8 +19,8 @@ class Run:
     """The folder of a training run.
 
     Attributes:
-        folder: Holds ``config.yaml``, ``environment.json``, ``metrics.csv``, ``cohort.csv``,
-            ``weights.safetensors`` and, while it trains, ``checkpoints/``.
+        folder: Holds ``config.yaml``, ``environment.json``, ``cohort.csv``, ``logs/``,
+            ``card.yaml``, ``weights.safetensors`` and ``checkpoints/``.
     """
 
     folder: Path

@@ -16,6 +16,7 @@ from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
+from groundglass.systems.card import Weights, load_card, write_card
 from groundglass.training.config import RunConfig
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run, save_weights
@@ -93,7 +94,7 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
         precision=config.precision,
         gradient_clip_val=config.gradient_norm,
         deterministic=True,
-        logger=CSVLogger(run.folder, name="", version=""),
+        logger=CSVLogger(run.folder, name="logs"),
         callbacks=[
             best,
             EMAWeightAveraging(decay=config.average_decay),
@@ -101,7 +102,7 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
         ],
         num_sanity_val_steps=0,
         enable_model_summary=False,
-        log_every_n_steps=10,
+        log_every_n_steps=1,
     )
     trainer.fit(
         module,
@@ -114,18 +115,28 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
         DataLoader(SliceDataset(val_cases, config.size_px), batch_size=config.batch_size),
         ckpt_path=run.last_checkpoint if run.last_checkpoint.is_file() else None,
     )
-    keep_best(run, module)
+    keep_best(run, config, module)
 
 
-def keep_best(run: Run, module: SystemModule) -> str:
-    """Write the weights of the best epoch so far; usable while the training still runs.
-
-    Returns:
-        The sha256 of the weights file.
-    """
+def keep_best(run: Run, config: RunConfig, module: SystemModule) -> None:
+    """Write weights and card of the best epoch so far; usable while the training still runs."""
     checkpoint = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
-    digest = save_weights(module.network, run.weights)
-    if (run.folder / "hparams.yaml").exists():
-        (run.folder / "hparams.yaml").unlink()
-    return digest
+    weights = Weights(
+        file=run.weights.name,
+        sha256=save_weights(module.network, run.weights),
+        parameters_m=round(sum(p.numel() for p in module.network.parameters()) / 1e6, 2),
+        licence="as the training data allow",
+        trained_on=f"{run.folder.name}/cohort.csv",
+        seed=config.seed,
+        config=config.digest(),
+    )
+    card = load_card(config.system).model_copy(
+        update={
+            "network": config.network_settings(),
+            "size_px": config.size_px,
+            "metrics": {},
+            "weights": weights,
+        }
+    )
+    write_card(card, run.folder / "card.yaml")

@@ -10,7 +10,7 @@ from groundglass.labels import Lesion, Lung
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems.baseline_unet.network import BaselineUnet, Output, start_encoder
-from groundglass.training.config import RunConfig
+from groundglass.training.config import NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 
 
@@ -26,6 +26,10 @@ class Config(RunConfig):
     encoder: str
     encoder_weights: str
     decoder_channels: tuple[int, int, int, int, int]
+
+    def network_settings(self) -> dict[str, NetworkSetting]:
+        """Encoder and decoder channels."""
+        return {"encoder": self.encoder, "decoder_channels": list(self.decoder_channels)}
 
 
 def build_network(config: Config) -> BaselineUnet:

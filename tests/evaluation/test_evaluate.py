@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.data.cohort import Case
+from groundglass.evaluation.benchmarks import write_benchmarks
+from groundglass.evaluation.evaluate import Evaluation, case_overlaps, summarize
+from groundglass.evaluation.slice_labels import roc_auc
+from groundglass.labels import Lesion
+
+
+def test_the_interval_holds_the_mean_and_narrows_with_patients() -> None:
+    few, many = summarize([0.5, 0.7, 0.9]), summarize([0.5, 0.7, 0.9] * 30)
+    assert few.mean == many.mean == pytest.approx(0.7)
+    assert few.low <= 0.7 <= few.high
+    assert many.high - many.low < (few.high - few.low) / 2
+    assert few.spread == pytest.approx(0.2)
+
+
+def test_auc_equals_the_share_of_rightly_ordered_pairs() -> None:
+    values = np.array([0.0, 3.0, 1.0, 1.0, 5.0])
+    positive = np.array([False, True, False, True, False])
+    # pairs (3,0) (3,1) right, (3,5) wrong, (1,0) right, (1,1) half, (1,5) wrong
+    assert roc_auc(values, positive) == pytest.approx(3.5 / 6, abs=1e-4)
+
+
+def test_auc_of_one_class_is_not_a_number() -> None:
+    assert roc_auc(np.arange(3.0), np.array([True, True, True])) is None
+
+
+def labeled_case(folder: Path, lesions: np.ndarray, values: str) -> Case:
+    cv2.imwrite(str(folder / "image.png"), np.zeros_like(lesions))
+    cv2.imwrite(str(folder / "lesions.png"), lesions)
+    return Case(
+        case="a",
+        patient="p",
+        split="test",
+        image=folder / "image.png",
+        lesions=folder / "lesions.png",
+        lesions_values=values,
+    )
+
+
+def test_kinds_are_compared_only_where_they_are_known(tmp_path: Path) -> None:
+    truth = np.array([[1, 1, 2, 0]], np.uint8)
+    found = np.array([[Lesion.GROUND_GLASS, 0, Lesion.CONSOLIDATION, 0]], np.uint8)
+    lungs = np.ones_like(truth)
+    known = case_overlaps(labeled_case(tmp_path, truth, "1:1 2:2"), lungs, found)
+    assert set(known) == {"lesion", "ground_glass", "consolidation"}
+    assert known["ground_glass"].dice == pytest.approx(2 / 3)
+    assert known["consolidation"].dice == 1
+    assert known["lesion"].sensitivity == pytest.approx(2 / 3)
+    unknown = case_overlaps(labeled_case(tmp_path, truth, "1:3 2:3"), lungs, found)
+    assert set(unknown) == {"lesion"}
+
+
+def test_the_page_shows_what_is_stored(tmp_path: Path) -> None:
+    metric = {"mean": 0.8125, "low": 0.7, "high": 0.9, "spread": 0.05}
+    names = ("dice", "iou", "sensitivity", "specificity", "precision", "dice_per_slice")
+    stored = {
+        "system": "baseline_unet",
+        "weights_sha256": "0123456789abcdef",
+        "cohort": "phantoms",
+        "split": "test",
+        "cases": 4,
+        "patients": 2,
+        "structures": {
+            "lesion": {
+                "summary": dict.fromkeys(names, metric),
+                "patients": {"p1": 0.75, "p2": 0.875},
+                "slices": 4,
+            }
+        },
+    }
+    Evaluation.model_validate(stored)
+    (tmp_path / "evaluation-x.json").write_text(json.dumps(stored))
+    write_benchmarks(tmp_path, tmp_path / "B.md")
+    page = (tmp_path / "B.md").read_text()
+    assert "| phantoms | test | 2 | 4 | lesion | 0.812 (0.700 to 0.900), sd 0.050 |" in page
+    assert "- phantoms, test, lesion: p1 0.750, p2 0.875" in page
+    assert "Speed" not in page

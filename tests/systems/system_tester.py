@@ -1,0 +1,173 @@
+"""What every system must pass: subclass ``SystemTester`` and name the system."""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.data.phantom import Phantom, make_phantom
+from groundglass.intensity import window_hu
+from groundglass.labels import Lesion, Lung
+from groundglass.mask import Mask
+from groundglass.scan import CTSlices, Source
+from groundglass.systems import load_card, load_system
+from groundglass.systems.card import home
+from groundglass.training.train import train
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Phantom:
+    return make_phantom(3, shape=(24, 96, 128))
+
+
+@pytest.fixture(scope="session")
+def pictures(phantom: Phantom) -> CTSlices:
+    """Four slices of the phantom as pictures of two sizes."""
+    shown = [(window_hu(phantom.scan.slices[k]) * 255).astype(np.uint8) for k in (8, 11, 14)]
+    shown.append(np.ascontiguousarray(shown[1][4:-6, 8:-8]))
+    return CTSlices(("a", "b", "c", "d"), tuple(shown), Source("pictures", "pictures"))
+
+
+@pytest.fixture(scope="session")
+def cohort_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cohort of phantom slices, three patients, one in each split."""
+    folder = tmp_path_factory.mktemp("cohort")
+    cases = []
+    for seed, split in enumerate(("train", "val", "test")):
+        made = make_phantom(seed, shape=(24, 96, 128))
+        for k in (8, 11, 14):
+            grey = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
+            files = {
+                "image": grey,
+                "lungs": (made.lungs.array[k] > 0).astype(np.uint8) * 255,
+                "lesions": made.lesions.array[k] % 4,  # an effusion lies outside the lungs
+            }
+            for kind, pixels in files.items():
+                cv2.imwrite(str(folder / f"{seed}-{k}-{kind}.png"), pixels)
+            cases.append(
+                Case.model_validate(
+                    {
+                        "case": f"{seed}-{k}",
+                        "patient": f"phantom {seed}",
+                        "split": split,
+                        **{kind: folder / f"{seed}-{k}-{kind}.png" for kind in files},
+                        "lungs_values": "255:both",
+                        "lesions_values": "1:1 2:2 3:3",
+                    }
+                )
+            )
+    write_cohort(cases, folder / "cohort.csv")
+    return folder / "cohort.csv"
+
+
+@pytest.mark.usefixtures("one_thread")
+class SystemTester:
+    """Checks that hold for every system.
+
+    Attributes:
+        name: Name of the system.
+        parameters_m: Parameters at its shipped size, in millions.
+    """
+
+    name: str
+    parameters_m: float
+
+    @pytest.fixture
+    def one_thread(self) -> None:
+        torch.set_num_threads(1)
+
+    @pytest.fixture
+    def parts(self) -> ModuleType:
+        return import_module(f"groundglass.systems.{self.name}.training")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, cohort_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A run of the smoke recipe."""
+        folder = tmp_path_factory.mktemp("runs") / "smoke"
+        train(cls.name, [cohort_table], folder, recipe=home(cls.name) / "smoke.yaml")
+        return folder
+
+    def test_the_card_names_the_system(self) -> None:
+        assert load_card(self.name).name == self.name
+
+    def test_the_recipe_builds_the_network_of_the_card(self, parts: ModuleType) -> None:
+        config = parts.Config.load(home(self.name) / "recipe.yaml", ["encoder_weights=none"])
+        network = parts.build_network(config)
+        parameters_m = sum(p.numel() for p in network.parameters()) / 1e6
+        assert parameters_m == pytest.approx(self.parameters_m, abs=0.01)
+        assert load_card(self.name).size_px == config.size_px
+
+    def test_every_parameter_gets_a_finite_gradient(
+        self, parts: ModuleType, cohort_table: Path
+    ) -> None:
+        config = parts.Config.load(home(self.name) / "smoke.yaml", [])
+        module = parts.Module.start(config, [])
+        module.losses(self._batch(config, cohort_table))["loss"].backward()
+        for name, parameter in module.network.named_parameters():
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+
+    def test_it_learns_two_slices_by_heart(self, parts: ModuleType, cohort_table: Path) -> None:
+        config = parts.Config.load(home(self.name) / "smoke.yaml", [])
+        torch.manual_seed(0)
+        module = parts.Module.start(config, [])
+        batch = {key: value[:2] for key, value in self._batch(config, cohort_table).items()}
+        optimizer = torch.optim.Adam(module.network.parameters(), 5e-3)
+        losses = []
+        for _ in range(60):
+            loss = module.losses(batch)["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.3 * losses[0]
+
+    def test_a_run_is_a_system(self, run: Path, phantom: Phantom, pictures: CTSlices) -> None:
+        system = load_system(str(run))
+        lesions = system.segment(phantom.scan, phantom.lungs)
+        assert lesions.labels is Lesion
+        assert lesions.same_grid(phantom.lungs)
+        lungs = self._lungs_of(pictures)
+        assert system.segment(pictures, lungs).same_grid(lungs)
+
+    def test_the_same_scan_gives_the_same_lesions(self, run: Path, phantom: Phantom) -> None:
+        first = load_system(str(run)).segment(phantom.scan, phantom.lungs)
+        second = load_system(str(run)).segment(phantom.scan, phantom.lungs)
+        np.testing.assert_array_equal(first.array, second.array)
+
+    def test_no_lesion_lies_outside_the_lungs(self, run: Path, phantom: Phantom) -> None:
+        lesions = load_system(str(run)).segment(phantom.scan, phantom.lungs)
+        assert not lesions.array[phantom.lungs.array == 0].any()
+
+    def test_two_runs_with_one_seed_have_the_same_weights(
+        self, run: Path, cohort_table: Path, tmp_path: Path
+    ) -> None:
+        again = tmp_path / "again"
+        train(self.name, [cohort_table], again, recipe=home(self.name) / "smoke.yaml")
+        weights = [(folder / "weights.safetensors").read_bytes() for folder in (run, again)]
+        assert weights[0] == weights[1]
+
+    def _batch(self, config: object, table: Path) -> dict[str, torch.Tensor]:
+        from groundglass.data.slices import SliceDataset
+
+        cases = Cohort.read([table]).split("train")
+        dataset = SliceDataset(cases, config.size_px)  # type: ignore[attr-defined]
+        return torch.utils.data.default_collate([dataset[k] for k in range(len(cases))])
+
+    def _lungs_of(self, pictures: CTSlices) -> Mask:
+        """Crude lungs: all that is dark and not on the border."""
+        masks = []
+        for pixels in pictures.slices:
+            dark = cv2.morphologyEx(
+                (pixels < 130).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))
+            )
+            dark[:, : pixels.shape[1] // 2] *= Lung.RIGHT
+            dark[:, pixels.shape[1] // 2 :] *= Lung.LEFT
+            masks.append(dark)
+        return Mask.on(pictures, masks, Lung)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures  # noqa: F401
+
+from groundglass.data.phantom import make_phantom
+from groundglass.intensity import window_hu
+from groundglass.labels import Lesion, Lung
+from groundglass.metrics.segmentation import Overlap
+from groundglass.scan import CTSlices, Source
+from groundglass.systems import load_system
+from groundglass.systems.baseline_unet.cleaning import clean_lung_sides, label_lesions
+from groundglass.systems.baseline_unet.predict import body_box
+
+
+class TestBaselineUnet(SystemTester):
+    name = "baseline_unet"
+    parameters_m = 3.67
+
+
+@pytest.fixture(scope="module")
+def chest() -> CTSlices:
+    """A slice of the phantom, whole and cropped to the lungs, windowed and full range."""
+    made = make_phantom(1, shape=(40, 192, 256))
+    k = 18
+    grey = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
+    hu = np.clip((made.scan.slices[k] + 1024.0) / 2700 * 255, 0, 255).astype(np.uint8)
+    rows, columns = (np.flatnonzero(made.lungs.array[k].any(axis)) for axis in (1, 0))
+    crop = np.s_[rows[0] - 4 : rows[-1] + 4, columns[0] - 4 : columns[-1] + 4]
+    slices = (grey, np.ascontiguousarray(grey[crop]), hu)
+    chest = CTSlices(("whole", "cropped", "full-range"), slices, Source("chest", "pictures"))
+    return chest, made.lungs.array[k], crop
+
+
+def test_shipped_weights_find_lungs_and_their_sides_on_pictures(chest: tuple) -> None:
+    slices, truth, crop = chest
+    found = load_system("baseline_unet").find_lungs(slices)
+    for mask, true in zip(found.slices, (truth, truth[crop], truth), strict=True):
+        for lung in Lung:
+            assert Overlap.of(mask == lung, true == lung).dice > 0.9
+
+
+def test_a_picture_without_lungs_has_no_lungs() -> None:
+    blank = CTSlices(("blank",), (np.full((90, 120), 140, np.uint8),), Source("x", "pictures"))
+    assert not load_system("baseline_unet").find_lungs(blank).slices[0].any()
+
+
+def test_the_body_box_leaves_out_air_and_table() -> None:
+    picture = np.zeros((200, 300), np.uint8)
+    picture[60:150, 50:250] = 220
+    picture[180:184, 20:280] = 220
+    box = body_box(picture)
+    assert (box.top, box.left, box.bottom, box.right) == pytest.approx((60, 50, 150, 250), abs=2)
+
+
+def test_lungs_keep_no_holes_and_no_specks() -> None:
+    probabilities = np.zeros((2, 60, 90), np.float32)
+    probabilities[0, 10:50, 10:40] = 0.9
+    probabilities[0, 20:25, 20:25] = 0.1
+    probabilities[1, 10:50, 50:80] = 0.8
+    probabilities[1, 2:4, 85:88] = 0.8
+    sides = clean_lung_sides(probabilities)
+    assert (sides[10:50, 10:40] == Lung.RIGHT).all()
+    assert (sides[10:50, 50:80] == Lung.LEFT).all()
+    assert not sides[:9].any()
+
+
+def test_lesions_are_named_by_density() -> None:
+    found = np.array([[True, True, False]])
+    labels = label_lesions(found, np.array([[True, False, True]]))
+    assert labels.tolist() == [[Lesion.CONSOLIDATION, Lesion.GROUND_GLASS, 0]]

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.systems.baseline_unet.training import Config
+from groundglass.systems.card import home
+from groundglass.training.train import train
+
+SMOKE = home("baseline_unet") / "smoke.yaml"
+
+
+def test_a_misspelt_setting_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"augment\.noize"):
+        Config.load(SMOKE, ["augment.noize=0.1"])
+
+
+def test_a_setting_reaches_its_place() -> None:
+    config = Config.load(SMOKE, ["augment.noise=0.125", "seed=7"])
+    assert config.augment.noise == 0.125
+    assert config.seed == 7
+
+
+def test_a_setting_without_equals_is_refused() -> None:
+    with pytest.raises(ConfigError, match="key=value"):
+        Config.load(SMOKE, ["seed"])
+
+
+def test_other_settings_have_another_digest() -> None:
+    assert Config.load(SMOKE, []).digest() != Config.load(SMOKE, ["seed=1"]).digest()
+
+
+def test_an_unknown_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="baseline_unet"):
+        train("unet", [], tmp_path)
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("system: baseline_unet\n")
+    with pytest.raises(ConfigError, match="resume it or name another"):
+        train("baseline_unet", [], tmp_path, recipe=SMOKE)
+    assert (tmp_path / "config.yaml").read_text() == "system: baseline_unet\n"
