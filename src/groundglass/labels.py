@@ -10,35 +10,47 @@ class Label(IntEnum):
     Attributes:
         title: Name for people, in lower case.
         color: Display colour, ``#rrggbb``, told apart by colour-blind readers as well.
+        code: What it is in a public terminology: code value, DICOM coding scheme designator
+            (``SCT`` for SNOMED CT, ``DCM`` for DICOM's own) and code meaning; ``None`` where
+            there is no right one.
     """
 
     title: str  # type: ignore[misc,assignment]
     color: str
+    code: tuple[str, str, str] | None
 
-    def __new__(cls, number: int, title: str, color: str) -> Self:
+    def __new__(
+        cls, number: int, title: str, color: str, code: tuple[str, str, str] | None = None
+    ) -> Self:
         """Build a member whose integer value is the number in the mask."""
         member = int.__new__(cls, number)
         member._value_ = number
         member.title = title
         member.color = color
+        member.code = code
         return member
 
 
 class Lung(Label):
     """The two lungs, named from the patient's side."""
 
-    RIGHT = 1, "right lung", "#4c9be8"
-    LEFT = 2, "left lung", "#35c4a5"
+    RIGHT = 1, "right lung", "#4c9be8", ("3341006", "SCT", "Right lung")
+    LEFT = 2, "left lung", "#35c4a5", ("44029006", "SCT", "Left lung")
 
 
 class Lobe(Label):
     """The five lobes, named from the patient's side."""
 
-    RIGHT_UPPER = 1, "right upper lobe", "#4c9be8"
-    RIGHT_MIDDLE = 2, "right middle lobe", "#f2b134"
-    RIGHT_LOWER = 3, "right lower lobe", "#2f6db3"
-    LEFT_UPPER = 4, "left upper lobe", "#35c4a5"
-    LEFT_LOWER = 5, "left lower lobe", "#1f7f6b"
+    RIGHT_UPPER = 1, "right upper lobe", "#4c9be8", ("42400003", "SCT", "Upper lobe of right lung")
+    RIGHT_MIDDLE = (
+        2,
+        "right middle lobe",
+        "#f2b134",
+        ("72481006", "SCT", "Middle lobe of right lung"),
+    )
+    RIGHT_LOWER = 3, "right lower lobe", "#2f6db3", ("266005", "SCT", "Lower lobe of right lung")
+    LEFT_UPPER = 4, "left upper lobe", "#35c4a5", ("44714003", "SCT", "Upper lobe of left lung")
+    LEFT_LOWER = 5, "left lower lobe", "#1f7f6b", ("41224006", "SCT", "Lower lobe of left lung")
 
 
 class Lesion(Label):
@@ -47,10 +59,10 @@ class Lesion(Label):
     ``UNSPECIFIED`` is a lesion whose kind the system that found it does not tell.
     """
 
-    GROUND_GLASS = 1, "ground-glass opacity", "#ffd23f"
-    CONSOLIDATION = 2, "consolidation", "#f0544f"
-    UNSPECIFIED = 3, "lesion of unknown kind", "#ff9f1c"
-    PLEURAL_EFFUSION = 4, "pleural effusion", "#8f6bd8"
+    GROUND_GLASS = 1, "ground-glass opacity", "#ffd23f", ("112120", "DCM", "Ground glass opacity")
+    CONSOLIDATION = 2, "consolidation", "#f0544f", ("95436008", "SCT", "Lung consolidation")
+    UNSPECIFIED = 3, "lesion of unknown kind", "#ff9f1c", ("52988006", "SCT", "Lesion")
+    PLEURAL_EFFUSION = 4, "pleural effusion", "#8f6bd8", ("60046008", "SCT", "Pleural effusion")
 
 
 OPACITIES = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION, Lesion.UNSPECIFIED)
