@@ -41,7 +41,10 @@ def damage_explained(path: Path, expected: str) -> Iterator[None]:
                 "check the size stated in its header"
             ) from error
         # Decoders of damaged bytes raise whatever they stumble over; all of it means the same.
-        except Exception as error:
+        # A decoder written in Rust raises PanicException, which is no Exception.
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             raise UnreadableScanError(
                 f"found '{path.name}' damaged ({_reason(error, path)}), expected {expected}; "
                 "copy or export the file again"
@@ -50,7 +53,7 @@ def damage_explained(path: Path, expected: str) -> Iterator[None]:
         logger.debug("%d warnings of a library while reading a file", len(caught))
 
 
-def _reason(error: Exception, path: Path) -> str:
+def _reason(error: BaseException, path: Path) -> str:
     """What a library complains of, without folders and without its advice to programmers."""
     words = " ".join(str(error).split()).replace(f"{path.parent}/", "")
     words = re.sub(r"^Exception thrown in SimpleITK.*?ITK ERROR: \w+\(\w+\): ", "", words)

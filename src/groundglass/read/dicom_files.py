@@ -147,8 +147,12 @@ def read_header(path: Path) -> Header:
 def _convert(dataset: Dataset) -> None:
     """Convert all values now, so that a later look at an imperfect one warns nobody.
 
-    What cannot be converted fails where it is needed, and harms nobody else.
+    What cannot be converted counts as missing from here on.
     """
     for tag in list(dataset.keys()):
-        with suppress(Exception):
-            dataset[tag]
+        try:
+            element = dataset[tag]
+            for item in element.value if element.VR == "SQ" and element.value else ():
+                _convert(item)
+        except Exception:  # pydicom raises whatever the bytes make it stumble over
+            del dataset[tag]

@@ -8,7 +8,15 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 from scipy import ndimage
 
 from groundglass.errors import UnreadableScanError
@@ -18,6 +26,15 @@ from groundglass.read.dicom_slices import Slice
 from groundglass.read.dicom_stack import Stack
 from groundglass.read.hounsfield import AIR_HU, Tally
 from groundglass.read.wording import times
+
+_DECODERS = {
+    JPEG2000Lossless: "pylibjpeg",
+    JPEG2000: "pylibjpeg",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+}
+"""Decoders other than pydicom's first choice, GDCM: it ends the whole program on damaged JPEG 2000,
+and takes twice the time for JPEG-LS."""
 
 
 def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
@@ -40,9 +57,10 @@ def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
     for path, members in groupby(numbered, key=lambda pair: pair[1].path):
         with damage_explained(path, EXPECTED):
             dataset = _dataset(path)
+            decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
         for index, one in members:
             with damage_explained(path, EXPECTED):
-                stored = pixel_array(dataset, index=one.frame)
+                stored = pixel_array(dataset, index=one.frame, decoding_plugin=decoder)
             units = tally.whole_units(_checked(stored, one), one.slope, one.intercept)
             voxels[index] = _shifted(units, stack.shifts_px[index], shape[1:])
     return _filled(voxels, stack)

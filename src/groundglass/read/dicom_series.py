@@ -41,6 +41,7 @@ _MODALITIES = {
     "DOC": "a document",
 }
 
+_UNKNOWN = "an object of unknown kind"
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "THORACIC")
 
@@ -80,7 +81,7 @@ class Series:
             facts.append(f"{plain(thickness)} mm")
         if kernel := first.text("ConvolutionKernel"):
             facts.append(plain(kernel))
-        return f"{self.number or self.uid} ({', '.join(facts)})"
+        return f"{plain(self.number or self.uid)} ({', '.join(facts)})"
 
 
 def choose_series(headers: Sequence[Header], wanted: str | None, oddities: Oddities) -> Series:
@@ -155,8 +156,11 @@ def _words_for(header: Header) -> str:
         return _MODALITIES["SC"]
     modality = header.text("Modality")
     known = _MODALITIES.get(modality)
+    if known is None and modality in ("", "CT"):
+        name = header.object_class.name  # the UID itself where it is not a registered one
+        return _UNKNOWN if name == str(header.object_class) else f"'{name}'"
     if known is None:
-        return f"'{header.object_class.name}'" if modality in ("", "CT") else f"'{modality}'"
+        return f"an object of modality '{plain(modality)}'"
     return f"{known} ({modality})" if modality in ("CR", "DX", "MR", "PT", "US") else known
 
 
@@ -182,7 +186,7 @@ def _named(every: Sequence[Series], wanted: str) -> Series:
     listed = "; ".join(str(series) for series in (matches or every))
     if not matches:
         raise UnknownNameError(f"unknown series '{wanted}'; known: {listed}")
-    uids = ", ".join(series.uid for series in matches)
+    uids = ", ".join(plain(series.uid) for series in matches)
     raise UnknownNameError(
         f"found {len(matches)} series for '{wanted}' ({listed}), expected one; "
         f"name it by its Series Instance UID: {uids}"
@@ -193,7 +197,7 @@ def _refuse_several_examinations(every: Sequence[Series]) -> None:
     """Which patient, or which date, no rule can know."""
     studies = {series.headers[0].text("StudyInstanceUID") for series in every}
     if len(studies) > 1:
-        listed = "; ".join(f"{series} {series.uid}" for series in every)
+        listed = "; ".join(f"{series} {plain(series.uid)}" for series in every)
         raise UnreadableScanError(
             f"found CT series of {len(studies)} examinations, expected one; give one folder, or "
             f"choose with --series: {listed}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from groundglass.errors import UnreadableScanError
 from groundglass.read.dicom_files import Header
 from groundglass.read.oddities import Oddities
-from groundglass.read.wording import counted, times
+from groundglass.read.wording import counted, plain, times
 
 _RELATIVE_TOLERANCE = 1e-3
 """Difference between headers of one series that rounding explains."""
@@ -113,7 +113,7 @@ def _numbers(header: Header, frame: int, keyword: str, count: int) -> NDArray[np
     except ValueError:
         numbers = np.empty(0)
     if numbers.size != count or not np.isfinite(numbers).all():
-        found = f"'{text[:40]}' as" if text else "no"
+        found = f"'{plain(text)}' as" if text else "no"
         raise UnreadableScanError(
             f"found {found} {keyword} in '{header.path.name}', expected "
             f"{counted(count, 'number')}; export the series again"
@@ -148,7 +148,7 @@ def _check_rescale(headers: Sequence[Header], oddities: Oddities) -> None:
     units = {header.text("RescaleType") for header in headers} - {"", "HU", "US"}
     if units:
         raise UnreadableScanError(
-            f"found values in {', '.join(sorted(units))}, expected Hounsfield units (HU); "
+            f"found values in {plain(', '.join(sorted(units)))}, expected Hounsfield units (HU); "
             "give the usual CT series, not a material or energy map"
         )
     if any(

@@ -1,17 +1,19 @@
 """Where the slices of a series lie: gaps, doubles, tilt, and the grid they make together."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import RE_VALID_UID
 
 from groundglass.errors import UnreadableScanError
 from groundglass.read.dicom_slices import Slice
 from groundglass.read.grid import geometry_of
 from groundglass.read.oddities import Oddities
-from groundglass.read.wording import counted
+from groundglass.read.wording import counted, plain
 
 OFF_GRID_MM = 0.1
 """How far a slice may lie from its place on an even grid: the rounding of positions in headers."""
@@ -106,7 +108,7 @@ def _thickness_mm(single: Slice) -> float:
         thickness = 0.0
     if thickness <= 0:
         raise UnreadableScanError(
-            f"found the single slice '{single.path.name}' with thickness '{text[:20]}', expected "
+            f"found the single slice '{single.path.name}' with thickness '{plain(text)}', expected "
             "a SliceThickness above 0 mm; give the folder of its series"
         )
     return thickness
@@ -205,8 +207,9 @@ def _on_grid(
     affine[:3, 3] = first.position + affine[:3, 1:3] @ origin
     count = int(np.rint(places[-1])) + 1
     shape = (count, first.shape[0] + int(extra[0]), first.shape[1] + int(extra[1]))
-    frame = first.header.text("FrameOfReferenceUID") or None
-    geometry = geometry_of(affine, shape, frame_of_reference=frame)
+    frame = first.header.text("FrameOfReferenceUID")
+    valid = frame if re.fullmatch(RE_VALID_UID, frame) else None
+    geometry = geometry_of(affine, shape, frame_of_reference=valid)
     return Stack(tuple(ordered), geometry, places, shifts_px - origin)
 
 

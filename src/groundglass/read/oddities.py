@@ -1,9 +1,12 @@
 """Oddities of a scan: refused with a reason, or read as the user allowed and noted."""
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from groundglass.errors import UnknownNameError, UnreadableScanError
-from groundglass.scan import Note
+
+if TYPE_CHECKING:  # scans load libraries that the help of the command line does without
+    from groundglass.scan import Note
 
 TOLERABLE: dict[str, str] = {
     "broken-files": "leaves out damaged files of a folder; the gap they leave is a matter of its "
@@ -44,16 +47,18 @@ class Oddities:
             if name not in TOLERABLE:
                 raise UnknownNameError.of("oddity to tolerate", name, TOLERABLE)
         self._tolerated = frozenset(tolerate)
-        self._notes: list[Note] = []
+        self._notes: list[tuple[str, str]] = []
 
     @property
-    def notes(self) -> tuple[Note, ...]:
+    def notes(self) -> "tuple[Note, ...]":
         """What was noticed so far, in order."""
-        return tuple(self._notes)
+        from groundglass.scan import Note
+
+        return tuple(Note(name, message) for name, message in self._notes)
 
     def note(self, name: str, message: str) -> None:
         """Keep something harmless for the report, in one sentence."""
-        self._notes.append(Note(name, message))
+        self._notes.append((name, message))
 
     def tolerate(self, name: str, *, found: str, expected: str, advice: str, done: str) -> None:
         """Note an oddity that the user accepts, and refuse it otherwise.

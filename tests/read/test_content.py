@@ -1,0 +1,66 @@
+"""Files are told apart by content, and no reader loads before it is needed."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from groundglass.read import READERS, TOLERABLE, read
+from groundglass.read.content import kind_of
+from tests.read.broken_others import gray_slice, picture
+from tests.read.broken_volumes import itk, nifti
+from tests.read.tiny_chest import dicom_folder
+
+
+def one_dicom(folder):
+    return dicom_folder(folder) / "IM0001.dcm"
+
+
+KINDS = {
+    "dicom": one_dicom,
+    "nifti": nifti(name="scan.nii.gz"),
+    "metaimage": itk("scan.mha"),
+    "nrrd": itk("scan.nrrd"),
+    "pictures": picture(gray_slice(), "slice.tif"),
+}
+
+
+@pytest.mark.parametrize("name", ["noname", "wrong.txt", "wrong.dcm", "wrong.nii.gz", "wrong.png"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_reads_whatever_it_is_called(kind, name, tmp_path) -> None:
+    path = tmp_path / name
+    shutil.copy(KINDS[kind](tmp_path / "sound"), path)
+    assert kind_of(path) == kind
+    assert read(path).source.format == kind
+
+
+@pytest.mark.parametrize("kind", ["nifti", "metaimage", "nrrd", "pictures"])
+def test_a_folder_of_one_file_reads_like_the_file(kind, tmp_path) -> None:
+    path = KINDS[kind](tmp_path / "folder")
+    (tmp_path / "folder" / "notes.txt").write_text("about the scan")
+    scan = read(path.parent)
+    assert scan.source.format == kind
+    assert scan.source.name == "folder"
+
+
+def test_a_header_with_its_voxels_beside_it_reads_from_file_and_folder(tmp_path) -> None:
+    path = itk("scan.mhd")(tmp_path / "folder")
+    assert read(path).slices.shape == read(path.parent).slices.shape == (12, 64, 80)
+
+
+def test_every_kind_is_a_reader() -> None:
+    assert set(KINDS) == set(READERS)
+
+
+def test_names_of_tolerances_can_be_typed() -> None:
+    assert all(name == name.lower() and " " not in name for name in TOLERABLE)
+
+
+def test_the_names_load_without_the_libraries() -> None:
+    code = (
+        "import sys; from groundglass.read import READERS, TOLERABLE, read; "
+        "print({'pydicom', 'highdicom', 'nibabel', 'SimpleITK', 'PIL', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
