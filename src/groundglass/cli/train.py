@@ -32,6 +32,9 @@ def train(
     ] = False,
 ) -> None:
     """Train a system on a cohort."""
+    from groundglass.extras import need
+
+    need("train")
     from groundglass.training.train import train
 
     train(system, tables, out, recipe=recipe, overrides=settings or [], resume=resume)
