@@ -67,3 +67,47 @@ class Lesion(Label):
 
 OPACITIES = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION, Lesion.UNSPECIFIED)
 """The lesions that count as opacified lung; an effusion lies outside the lung."""
+
+
+class Region(Label):
+    """The 20 regions of CT-SS: the segments of the lungs, named from the patient's side.
+
+    The left apicoposterior segment counts as two regions, and so does the left anteromedial basal
+    segment (Yang et al. 2020). Numbers 1 to 10 are S1 to S10 of the right lung, 11 to 20 those of
+    the left.
+    """
+
+    RIGHT_APICAL = 1, "right apical segment", "#9cc9f5"
+    RIGHT_POSTERIOR = 2, "right posterior segment", "#4c9be8"
+    RIGHT_ANTERIOR = 3, "right anterior segment", "#74b3f0"
+    RIGHT_LATERAL = 4, "right lateral segment", "#f2b134"
+    RIGHT_MEDIAL = 5, "right medial segment", "#f8d286"
+    RIGHT_SUPERIOR = 6, "right superior segment", "#5f8fca"
+    RIGHT_MEDIAL_BASAL = 7, "right medial basal segment", "#93b4dc"
+    RIGHT_ANTERIOR_BASAL = 8, "right anterior basal segment", "#3f78bd"
+    RIGHT_LATERAL_BASAL = 9, "right lateral basal segment", "#27588f"
+    RIGHT_POSTERIOR_BASAL = 10, "right posterior basal segment", "#173f6b"
+    LEFT_APICAL = 11, "left apical segment", "#a3e4d8"
+    LEFT_POSTERIOR = 12, "left posterior segment", "#2ca991"
+    LEFT_ANTERIOR = 13, "left anterior segment", "#5fd0bb"
+    LEFT_SUPERIOR_LINGULAR = 14, "left superior lingular segment", "#c9e265"
+    LEFT_INFERIOR_LINGULAR = 15, "left inferior lingular segment", "#98b53a"
+    LEFT_SUPERIOR = 16, "left superior segment", "#4f9f8d"
+    LEFT_MEDIAL_BASAL = 17, "left medial basal segment", "#86bfb2"
+    LEFT_ANTERIOR_BASAL = 18, "left anterior basal segment", "#2d8471"
+    LEFT_LATERAL_BASAL = 19, "left lateral basal segment", "#1a6455"
+    LEFT_POSTERIOR_BASAL = 20, "left posterior basal segment", "#0f4338"
+
+    @property
+    def lobe(self) -> Lobe:
+        """The lobe that the region is part of."""
+        return _LOBES[int(self) - 1]
+
+
+_LOBES = (
+    *[Lobe.RIGHT_UPPER] * 3,
+    *[Lobe.RIGHT_MIDDLE] * 2,
+    *[Lobe.RIGHT_LOWER] * 5,
+    *[Lobe.LEFT_UPPER] * 5,
+    *[Lobe.LEFT_LOWER] * 5,
+)
