@@ -1,12 +1,14 @@
 """One scan to one report: the only place that knows the order of the stages."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
+from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.lungs import find_lungs
+from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
 from groundglass.provenance import describe
 from groundglass.read import read
@@ -81,6 +83,7 @@ def analyze(
     weights = segmenter.card.weights
     settings = {"series": series or "", "tolerate": " ".join(sorted(tolerate))}
     provenance = describe(
+    findings, regions_source, region_notes = _with_regions(findings, stages)
         findings.scan.source,
         system=segmenter.card.name,
         weights_sha256=weights.sha256 if weights else "",
@@ -89,8 +92,9 @@ def analyze(
         settings={name: value for name, value in settings.items() if value},
         seconds=stages.seconds,
     )
-    return Report(findings, scores, provenance, (*notes, *score_notes))
+    return Report(findings, scores, provenance, (*notes, *region_notes, *score_notes))
 
+        regions_source=regions_source,
 
 def segment(
     path: Path,
@@ -150,6 +154,21 @@ def _lungs_of(
     if isinstance(scan, CTScan):
         lungs, notes = find_lungs(scan)
         return lungs, "threshold", notes
+def _with_regions(findings: Findings, stages: _Stages) -> tuple[Findings, str, tuple[Note, ...]]:
+    """The findings with lobes and regions, their source, and why there are none."""
+    if not isinstance(findings.scan, CTScan):
+        return findings, "", ()
+    stages.begin("regions")
+    try:
+        found = find_regions(findings.scan, findings.lungs)
+    except NotMeasurableError as error:
+        return findings, "", (Note("regions", f"No lobes and regions: {error}."),)
+    finally:
+        stages.end()
+    known = replace(findings, lobes=found.lobes, regions=found.regions)
+    return known, found.source, ()
+
+
     finder = segmenter if isinstance(segmenter, LungFinder) else None
     if finder is None:
         loaded = load_system(PICTURE_LUNGS_SYSTEM, device)

@@ -19,6 +19,8 @@ class Findings:
         scan: CT volume or pictures.
         lungs: Label set ``Lung``; at least one voxel.
         lesions: Label set ``Lesion``; may be empty.
+        lobes: Label set ``Lobe``; ``None`` where they are not known, as on pictures.
+        regions: Label set ``Region``; ``None`` where they are not known.
 
     Raises:
         GeometryError: If the masks lie on different grids.
@@ -28,14 +30,18 @@ class Findings:
     scan: Scan
     lungs: Mask
     lesions: Mask
+    lobes: Mask | None = None
+    regions: Mask | None = None
 
     def __post_init__(self) -> None:
         """Refuse masks of different grids and a scan without lungs."""
-        if not self.lungs.same_grid(self.lesions):
-            raise GeometryError(
-                "found lungs and lesions on different grids, expected one grid; "
-                "build both with Mask.on(scan, ...)"
-            )
+        for name in ("lesions", "lobes", "regions"):
+            mask = getattr(self, name)
+            if mask is not None and not self.lungs.same_grid(mask):
+                raise GeometryError(
+                    f"found lungs and {name} on different grids, expected one grid; "
+                    "build both with Mask.on(scan, ...)"
+                )
         if not any(s.any() for s in self.lungs.slices):
             raise EmptyMaskError(
                 f"found no lung in '{self.scan.source.name}', expected a chest CT; "

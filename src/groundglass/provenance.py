@@ -40,6 +40,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
     system: str,
     weights_sha256: str,
     lungs_method: str,
+    regions_source: str = "",
     device: str = "cpu",
     settings: Mapping[str, str] | None = None,
     seconds: Mapping[str, float] | None = None,
@@ -51,6 +52,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
         system: Name of the system that found the lesions.
         weights_sha256: Checksum of the system's weights.
         lungs_method: How the lungs were found.
+        regions_source: Where lobes and regions come from; empty where there are none.
         device: Where the network ran.
         settings: Every setting that differs from its default.
         seconds: Time of each stage.
@@ -61,6 +63,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
         system=system,
         weights_sha256=weights_sha256,
         lungs_method=lungs_method,
+        regions_source=regions_source,
         device=device,
         settings=dict(settings or {}),
         libraries={"python": platform.python_version(), **library_versions()},

@@ -23,6 +23,7 @@ class Provenance(BaseModel):
         system: Name of the system that found the lesions.
         weights_sha256: Checksum of the system's weights.
         lungs_method: How the lungs were found.
+        regions_source: Where lobes and regions come from; empty where there are none.
         device: Where the network ran, such as ``cpu``.
         settings: Every setting that differs from its default.
         libraries: Version of each library that touches the numbers.
@@ -37,6 +38,7 @@ class Provenance(BaseModel):
     system: str
     weights_sha256: str
     lungs_method: str
+    regions_source: str = ""
     device: str
     settings: dict[str, str] = {}
     libraries: dict[str, str] = {}

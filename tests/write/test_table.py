@@ -16,7 +16,7 @@ def read_rows(file):
 
 
 def test_the_columns_are_pinned():
-    assert COLUMNS == (
+    assert (
         "scan",
         "format",
         "slices",
@@ -50,15 +50,57 @@ def test_the_columns_are_pinned():
         "consolidation_volume_ml",
         "consolidation_volume_ml_right_lung",
         "consolidation_volume_ml_left_lung",
+        "fung_grade",
+        "fung_grade_right_lung",
+        "fung_grade_left_lung",
+        "ct_severity_score",
+        "ct_severity_score_right_apical_segment",
+        "ct_severity_score_right_posterior_segment",
+        "ct_severity_score_right_anterior_segment",
+        "ct_severity_score_right_lateral_segment",
+        "ct_severity_score_right_medial_segment",
+        "ct_severity_score_right_superior_segment",
+        "ct_severity_score_right_medial_basal_segment",
+        "ct_severity_score_right_anterior_basal_segment",
+        "ct_severity_score_right_lateral_basal_segment",
+        "ct_severity_score_right_posterior_basal_segment",
+        "ct_severity_score_left_apical_segment",
+        "ct_severity_score_left_posterior_segment",
+        "ct_severity_score_left_anterior_segment",
+        "ct_severity_score_left_superior_lingular_segment",
+        "ct_severity_score_left_inferior_lingular_segment",
+        "ct_severity_score_left_superior_segment",
+        "ct_severity_score_left_medial_basal_segment",
+        "ct_severity_score_left_anterior_basal_segment",
+        "ct_severity_score_left_lateral_basal_segment",
+        "ct_severity_score_left_posterior_basal_segment",
+        *(
+            f"{score}{part}"
+            for score in (
+                "total_severity_score",
+                "ct_score_by_lobe",
+                "lung_severity_score",
+                "lung_high_opacity_score",
+            )
+            for part in (
+                "",
+                "_right_upper_lobe",
+                "_right_middle_lobe",
+                "_right_lower_lobe",
+                "_left_upper_lobe",
+                "_left_lower_lobe",
+            )
+        ),
         "notes",
         "study_instance_uid",
         "series_instance_uid",
         "system",
         "weights_sha256",
         "lungs_method",
+        "regions_source",
         "groundglass_version",
         "created",
-    )
+    ) == COLUMNS
 
 
 def test_every_pinned_score_exists():

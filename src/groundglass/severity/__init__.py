@@ -7,11 +7,19 @@ from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.scan import Note
 from groundglass.score import Score
+from groundglass.severity.ct_ss import ct_severity_score
+from groundglass.severity.fung import fung_grade
 from groundglass.severity.involvement import (
     percentage_of_consolidation,
     percentage_of_ground_glass,
     percentage_of_high_opacity,
     percentage_of_opacity,
+)
+from groundglass.severity.lobar import (
+    ct_score_by_lobe,
+    lung_high_opacity_score,
+    lung_severity_score,
+    total_severity_score,
 )
 from groundglass.severity.mosmed import mosmed_category
 from groundglass.severity.volume import (
@@ -28,6 +36,12 @@ SCORES: Mapping[str, Callable[[Findings], Score]] = MappingProxyType(
         "percentage_of_ground_glass": percentage_of_ground_glass,
         "percentage_of_consolidation": percentage_of_consolidation,
         "mosmed_category": mosmed_category,
+        "fung_grade": fung_grade,
+        "ct_severity_score": ct_severity_score,
+        "total_severity_score": total_severity_score,
+        "ct_score_by_lobe": ct_score_by_lobe,
+        "lung_severity_score": lung_severity_score,
+        "lung_high_opacity_score": lung_high_opacity_score,
         "lung_volume_ml": lung_volume_ml,
         "opacity_volume_ml": opacity_volume_ml,
         "ground_glass_volume_ml": ground_glass_volume_ml,

@@ -4,7 +4,7 @@ import highdicom as hd
 import numpy as np
 
 from groundglass.findings import Findings
-from groundglass.labels import Lesion, Lung
+from groundglass.labels import Lesion, Lobe, Lung, Region
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Source
 from groundglass.score import Score
@@ -22,5 +22,7 @@ def list_scores() -> tuple[Score, ...]:
     scan = CTScan(voxels, Source("two voxels", "none"))
     lungs = Mask.on(scan, np.array([[[Lung.RIGHT, Lung.LEFT]]]), Lung)
     lesions = Mask.on(scan, np.zeros((1, 1, 2), np.uint8), Lesion)
-    findings = Findings(scan, lungs, lesions)
+    lobes = Mask.on(scan, np.array([[[Lobe.RIGHT_UPPER, Lobe.LEFT_UPPER]]]), Lobe)
+    regions = Mask.on(scan, np.array([[[Region.RIGHT_APICAL, Region.LEFT_APICAL]]]), Region)
+    findings = Findings(scan, lungs, lesions, lobes, regions)
     return tuple(measure(findings) for measure in SCORES.values())

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
-from groundglass.labels import OPACITIES, Lesion, Lung
+from groundglass.labels import OPACITIES, Label, Lesion, Lung
+from groundglass.mask import Mask
 from groundglass.scan import CTScan
 
 
@@ -80,6 +81,34 @@ def percent_of_lung(
     voxels, counts = lung_voxels(findings), voxels_by_lung(findings, chosen)
     parts = {lung.title: 100.0 * counts[lung] / voxels[lung] for lung in voxels}
     return 100.0 * sum(counts.values()) / sum(voxels.values()), parts
+
+
+def percent_by_part(
+    findings: Findings, parts: Mask | None, chosen: Iterable[NDArray[np.bool_]]
+) -> dict[Label, float]:
+    """Per cent of each lobe or region that is chosen; one without a voxel has no entry.
+
+    Args:
+        findings: Lungs and lesions.
+        parts: The lobes or the regions of the findings.
+        chosen: One (row, column) array per slice.
+
+    Raises:
+        NotMeasurableError: If the lobes and regions are not known.
+    """
+    if parts is None:
+        raise NotMeasurableError(
+            "lungs without lobes and regions", "a CT volume that shows the lungs from apex to base"
+        )
+    size = int(max(parts.labels)) + 1
+    voxels, found = np.zeros((2, size), np.int64)
+    for lungs, numbers, wanted in zip(findings.lungs.slices, parts.slices, chosen, strict=True):
+        inside = lungs > 0
+        voxels += np.bincount(numbers[inside], minlength=size)[:size]
+        found += np.bincount(numbers[inside & wanted], minlength=size)[:size]
+    return {
+        part: float(100.0 * found[part] / voxels[part]) for part in parts.labels if voxels[part]
+    }
 
 
 def _refuse_unknown_kinds(findings: Findings) -> None:

@@ -1,5 +1,10 @@
 """Per cent of the lungs that is opacified, and of which kind."""
 
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
 from groundglass.findings import Findings
 from groundglass.labels import Lesion
 from groundglass.score import Score
@@ -70,12 +75,7 @@ def percentage_of_high_opacity(findings: Findings) -> Score:
     References:
         Chaganti et al., Radiology: Artificial Intelligence 2020, doi:10.1148/ryai.2020200048.
     """
-    voxels_hu = hounsfield_units(findings)
-    dense = (
-        opacity & (voxels >= HIGH_OPACITY_HU)
-        for opacity, voxels in zip(opacity_slices(findings), voxels_hu, strict=True)
-    )
-    value, parts = percent_of_lung(findings, dense)
+    value, parts = percent_of_lung(findings, high_opacity_slices(findings))
     return Score(
         name="percentage_of_high_opacity",
         title="percentage of high opacity",
@@ -116,6 +116,17 @@ def percentage_of_consolidation(findings: Findings) -> Score:
         NotMeasurableError: If a lesion in the lungs is of unknown kind.
     """
     return _percentage_of_kind(findings, "percentage_of_consolidation", Lesion.CONSOLIDATION)
+
+
+def high_opacity_slices(findings: Findings) -> Iterator[NDArray[np.bool_]]:
+    """For each slice, the (row, column) pixels of opacity of ``HIGH_OPACITY_HU`` or more.
+
+    Raises:
+        NotMeasurableError: For pictures, which carry no Hounsfield units.
+    """
+    voxels_hu = hounsfield_units(findings)
+    for opacity, voxels in zip(opacity_slices(findings), voxels_hu, strict=True):
+        yield opacity & (voxels >= HIGH_OPACITY_HU)
 
 
 def _percentage_of_kind(findings: Findings, name: str, kind: Lesion) -> Score:

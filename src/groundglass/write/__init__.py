@@ -81,9 +81,10 @@ def write(
 
 
 def write_masks(findings: "Findings", folder: Path) -> list[Path]:
-    """Write the masks of lungs and lesions alone: both, or nothing.
+    """Write the masks alone: all of them, or nothing.
 
-    A volume gives ``lungs.nii.gz`` and ``lesions.nii.gz`` in the geometry it was stored in.
+    A volume gives ``lungs.nii.gz`` and ``lesions.nii.gz`` in the geometry it was stored in, and
+    ``lobes.nii.gz`` and ``regions.nii.gz`` where they are known.
     Pictures give ``lungs/NAME.png`` and ``lesions/NAME.png`` of the same size, 8-bit label
     numbers. ``labels.json`` beside them says what the numbers mean.
 
@@ -100,7 +101,7 @@ def write_masks(findings: "Findings", folder: Path) -> list[Path]:
     """
     from groundglass.write.masks import make_masks
 
-    masks = {"lungs": findings.lungs, "lesions": findings.lesions}
+    masks = masks_of(findings)
     return move_in_when_done(folder, lambda at: make_masks(findings.scan, masks, at))
 
 
@@ -119,6 +120,6 @@ def write_lungs(scan: "Scan", lungs: "Mask", folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way. The
             folder is then as it was.
     """
-    from groundglass.write.masks import make_masks
+    from groundglass.write.masks import make_masks, masks_of
 
     return move_in_when_done(folder, lambda at: make_masks(scan, {"lungs": lungs}, at))

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from groundglass.errors import GeometryError
-from groundglass.labels import Label, Lesion, Lung
+from groundglass.findings import Findings
+from groundglass.labels import Label, Lesion, Lobe, Lung, Region
 from groundglass.mask import Mask
 from groundglass.report import Report
 from groundglass.scan import CTScan, Scan
@@ -24,9 +25,19 @@ _SCANNER = 1
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write the masks of lungs and lesions of a report; see :func:`make_masks`."""
-    found = report.findings
-    return make_masks(found.scan, {"lungs": found.lungs, "lesions": found.lesions}, folder)
+    """Write the masks of a report; see :func:`make_masks`."""
+    return make_masks(report.findings.scan, masks_of(report.findings), folder)
+
+
+def masks_of(findings: Findings) -> dict[str, Mask]:
+    """Every mask that was found, by its name on disk."""
+    masks = {
+        "lungs": findings.lungs,
+        "lesions": findings.lesions,
+        "lobes": findings.lobes,
+        "regions": findings.regions,
+    }
+    return {name: mask for name, mask in masks.items() if mask is not None}
 
 
 def make_masks(scan: Scan, masks: Mapping[str, Mask], folder: Path) -> list[Path]:
@@ -54,7 +65,7 @@ def make_masks(scan: Scan, masks: Mapping[str, Mask], folder: Path) -> list[Path
             renamed = {given: file for given, file in names.items() if given != file}
             files += _make_pictures(mask, list(names.values()), folder / name)
     legend = folder / "labels.json"
-    legend.write_text(_legend(renamed), encoding="utf-8")
+    legend.write_text(_legend(masks, renamed), encoding="utf-8")
     return [*files, legend]
 
 
@@ -107,12 +118,15 @@ def _make_pictures(mask: Mask, names: list[str], folder: Path) -> list[Path]:
     return files
 
 
-def _legend(renamed: dict[str, str]) -> str:
+def _legend(masks: Mapping[str, Mask], renamed: dict[str, str]) -> str:
     def of(labels: type[Label]) -> dict[str, object]:
         named = {str(int(m)): {"title": m.title, "color": m.color} for m in labels}
         return {"0": {"title": "background"}, **named}
 
     legend: dict[str, object] = {"written_by": WRITTEN_BY, "lungs": of(Lung), "lesions": of(Lesion)}
+    for name, labels in (("lobes", Lobe), ("regions", Region)):
+        if name in masks:
+            legend[name] = of(labels)
     if renamed:
         legend["renamed"] = renamed
     return json.dumps(legend, indent=2, ensure_ascii=True) + "\n"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundglass.errors import UnreadableScanError
-from groundglass.labels import Label, Lesion, Lung
+from groundglass.labels import Label, Lesion, Lobe, Lung, Region
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Provenance, Report
 from groundglass.scan import CTScan
 from groundglass.score import Score
@@ -100,6 +100,12 @@ class ReportRecord(BaseModel):
     lesions: dict[str, LabelRecord]
     """Label numbers of the lesions mask."""
 
+    lobes: dict[str, LabelRecord] = {}
+    """Label numbers of the lobes mask; empty where the lobes are not known."""
+
+    regions: dict[str, LabelRecord] = {}
+    """Label numbers of the regions mask, the 20 of CT-SS; empty where they are not known."""
+
     notes: list[NoteRecord] = []
     """What was noticed on reading and on the way, in order."""
 
@@ -138,6 +144,8 @@ def record_of(report: Report) -> ReportRecord:
         slices=slice_table(report.findings),
         lungs=_labels(Lung),
         lesions=_labels(Lesion),
+        lobes=_labels(Lobe) if report.findings.lobes else {},
+        regions=_labels(Region) if report.findings.regions else {},
         notes=[NoteRecord(name=n.name, message=printable(n.message)) for n in report.notes],
         provenance=report.provenance,
     )

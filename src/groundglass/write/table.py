@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from groundglass.labels import Lobe, Lung, Region
 from groundglass.report import Report
 from groundglass.scan import CTScan
 from groundglass.score import Score
@@ -19,21 +20,37 @@ SCAN_COLUMNS = (
 )
 """What was read; spacings are empty for pictures."""
 
-SCORES = (
-    "percentage_of_opacity",
-    "percentage_of_high_opacity",
-    "percentage_of_ground_glass",
-    "percentage_of_consolidation",
-    "mosmed_category",
-    "lung_volume_ml",
-    "opacity_volume_ml",
-    "ground_glass_volume_ml",
-    "consolidation_volume_ml",
-)
-"""Scores that have their columns in every table, empty where a scan does not allow them.
+SCORES = {
+    **dict.fromkeys(
+        (
+            "percentage_of_opacity",
+            "percentage_of_high_opacity",
+            "percentage_of_ground_glass",
+            "percentage_of_consolidation",
+            "mosmed_category",
+            "lung_volume_ml",
+            "opacity_volume_ml",
+            "ground_glass_volume_ml",
+            "consolidation_volume_ml",
+            "fung_grade",
+        ),
+        Lung,
+    ),
+    "ct_severity_score": Region,
+    **dict.fromkeys(
+        (
+            "total_severity_score",
+            "ct_score_by_lobe",
+            "lung_severity_score",
+            "lung_high_opacity_score",
+        ),
+        Lobe,
+    ),
+}
+"""Scores that have their columns in every table, with the parts that have a column each.
 
-Each has one for both lungs, one for the right and one for the left. Any other score follows at
-the end, with its parts.
+They are empty where a scan does not allow them. Any other score follows at the end, with its
+parts.
 """
 
 PROVENANCE_COLUMNS = (
@@ -43,6 +60,7 @@ PROVENANCE_COLUMNS = (
     "system",
     "weights_sha256",
     "lungs_method",
+    "regions_source",
     "groundglass_version",
     "created",
 )
@@ -50,7 +68,11 @@ PROVENANCE_COLUMNS = (
 
 COLUMNS = (
     *SCAN_COLUMNS,
-    *(f"{s}{part}" for s in SCORES for part in ("", "_right_lung", "_left_lung")),
+    *(
+        name
+        for score, parts in SCORES.items()
+        for name in (score, *(f"{score}_{part.title.replace(' ', '_')}" for part in parts))
+    ),
     *PROVENANCE_COLUMNS,
 )
 """Columns that every table has, in order."""
@@ -111,6 +133,7 @@ def _provenance_cells(report: Report) -> dict[str, str]:
         "system": _text(made.system),
         "weights_sha256": made.weights_sha256,
         "lungs_method": _text(made.lungs_method),
+        "regions_source": _text(made.regions_source),
         "groundglass_version": made.version,
         "created": made.created,
     }
