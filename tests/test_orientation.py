@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 from scipy.spatial.transform import Rotation
 
+from groundglass.data.phantom import DEFAULT_LESIONS, make_phantom
 from groundglass.data.phantom_files import turned as turn
-from groundglass.data.phantom_files import write_dicom, write_mha, write_nifti, write_nrrd
+from groundglass.data.phantom_files import (
+    write_dicom,
+    write_mha,
+    write_nifti,
+    write_nrrd,
+    write_phantom,
+)
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.read import READERS, read
@@ -143,3 +150,21 @@ def test_headers_come_from_head_to_feet(orientation) -> None:
     places = scan.voxels.map_indices_to_reference(slices)[:, 2]
     np.testing.assert_allclose(heights, places, atol=1e-3)
     assert heights == sorted(heights, reverse=True)
+
+
+PHANTOM = make_phantom(shape=(32, 104, 104), lesions=DEFAULT_LESIONS)
+
+
+@pytest.mark.parametrize(
+    ("format", "orientation"),
+    [("dicom", "HAR"), ("nifti", None), ("nifti", "PLF"), ("mha", "LAH"), ("nrrd", "RPF")],
+)
+def test_the_phantom_reads_with_its_lungs_and_lesions_in_place(format, orientation, tmp_path):
+    scan = read(write_phantom(PHANTOM, tmp_path, format, orientation=orientation))
+    np.testing.assert_array_equal(scan.slices, PHANTOM.scan.slices)
+    np.testing.assert_allclose(scan.voxels.affine, PHANTOM.scan.voxels.affine, atol=1e-3)
+    for name, mask in (("lungs", PHANTOM.lungs), ("lesions", PHANTOM.lesions)):
+        truth = nib.load(tmp_path / "truth" / f"{name}.nii.gz")
+        voxels = hd.Volume.from_nibabel(truth).to_patient_orientation(AXES)
+        assert voxels.geometry_equal(scan.voxels, tol=1e-3)
+        np.testing.assert_array_equal(voxels.array, mask.array)

@@ -14,6 +14,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     MediaStorageDirectoryStorage,
     MRImageStorage,
+    RTPlanStorage,
     SecondaryCaptureImageStorage,
     generate_uid,
 )
@@ -201,7 +202,7 @@ def directory_alone(folder: Path) -> Path:
     part.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
     part.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["directory"])
     part.FileSetID = "DISC"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     part.save_as(folder / "DICOMDIR", enforce_file_format=True)
     return folder / "DICOMDIR"
 
@@ -244,6 +245,9 @@ BROKEN_DICOM = {
         of_class(SecondaryCaptureImageStorage, "CT"),
         ["a secondary capture, a picture of a screen"],
     ),
+    "dicom: unknown object": (of_class(UID("1.2.3.4"), "CT"), ["an object of unknown kind"]),
+    "dicom: unknown modality": (of_class(UID("1.2.3.4"), "XX"), ["an object of modality 'XX'"]),
+    "dicom: plan": (of_class(RTPlanStorage, "CT"), ["'RT Plan Storage'"]),
     "dicom: report": (of_class(ComprehensiveSRStorage, "SR"), ["a structured report"]),
     "dicom: directory alone": (directory_alone, ["DICOMDIR", "give the folder"]),
     "dicom: no rescale": (

@@ -65,6 +65,13 @@ def photograph() -> np.ndarray:
     return np.stack([gray, gray * 0.6, 255 - gray], axis=-1).astype(np.uint8)
 
 
+def lab_colors(folder: Path) -> Path:
+    folder.mkdir()
+    image = Image.frombytes("LAB", (160, 128), bytes(160 * 128 * 3))
+    image.save(folder / "slice.tif")
+    return folder / "slice.tif"
+
+
 def turned_picture(folder: Path) -> Path:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -140,6 +147,8 @@ BROKEN_OTHERS = {
     "picture: cut TIFF": (cut_picture("tif"), ["'slice.tif' damaged"]),
     "picture: photograph": (picture(photograph()), ["colored pictures", "--tolerate color"]),
     "picture: mask": (picture(MASK), ["2 different gray values", "mask"]),
+    "picture: one bit": (picture(MASK > 0), ["2 different gray values"]),
+    "picture: lab colors": (lab_colors, ["pixel type LAB", "gray PNG"]),
     "picture: blank": (picture(MASK * 0), ["1 different gray value", "blank"]),
     "picture: icon": (picture(gray_slice()[:32, :32]), ["32 x 32 pixels", "64 to 8192"]),
     "picture: turned": (turned_picture, ["EXIF orientation", "upright"]),

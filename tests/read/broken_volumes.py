@@ -138,6 +138,11 @@ def sheared(image: nib.Nifti1Image) -> None:
     image.header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
 
 
+def tiny(image: nib.Nifti1Image) -> None:
+    image.set_sform(image.affine @ np.diag([1e-3, 1e-3, 1e-3, 1]), code=1, update_affine=True)
+    image.set_qform(image.affine, code=1)
+
+
 def in_micrometres(image: nib.Nifti1Image) -> None:
     image.header.set_xyzt_units("micron")
 
@@ -165,6 +170,7 @@ BROKEN_VOLUMES = {
         ["sform in", "qform in", "--tolerate conflicting-affines"],
     ),
     "nifti: two spacings": (nifti(header=other_zooms), ["pixdim 1 x 1 x 1 mm"]),
+    "nifti: in metres": (nifti(header=tiny), ["0.01 x 0.0035 x 0.00325 mm", "at least 0.05 mm"]),
     "nifti: sheared": (nifti(header=sheared), ["axes that lean by", "perpendicular"]),
     "nifti: micrometres": (nifti(header=in_micrometres), ["lengths in micrometres"]),
     "nifti: not finite": (

@@ -57,3 +57,11 @@ def test_an_archive_of_pictures_is_read(tmp_path) -> None:
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as opened:
         opened.write(tmp_path / "a.png", "set/a.png")
     assert read(tmp_path / "set.zip").names == ("a",)
+
+
+def test_a_name_that_the_disk_cannot_hold_is_shortened(tmp_path) -> None:
+    folder = dicom_folder(tmp_path / "scan")
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as opened:
+        for number, file in enumerate(folder.iterdir()):
+            opened.write(file, f"{'x' * 300}/{number}{'y' * 300}.dcm")
+    np.testing.assert_array_equal(read(tmp_path / "long.zip").slices, tiny_chest().slices)

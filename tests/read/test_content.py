@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from groundglass.errors import UnreadableScanError
 from groundglass.read import READERS, TOLERABLE, read
 from groundglass.read.content import kind_of
 from tests.read.broken_others import gray_slice, picture
@@ -64,3 +65,31 @@ def test_the_names_load_without_the_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch) -> None:
+    path = KINDS["nifti"](tmp_path / "folder")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(UnreadableScanError, match=r"'scan\.nii\.gz' closed \(Permission denied\)"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08\x00broken", "a gzip archive that is not NIfTI"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (bytes(257) + b"ustar" + bytes(250), "a tar archive"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"BM" + bytes(60), "a BMP picture"),
+        (bytes(600), "a file of unknown content"),
+    ],
+)
+def test_what_is_no_scan_is_called_by_its_name(content, words, tmp_path) -> None:
+    (tmp_path / "scan").write_bytes(content)
+    with pytest.raises(UnreadableScanError, match=f"'scan', {words}, expected DICOM"):
+        read(tmp_path / "scan")

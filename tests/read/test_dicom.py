@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pydicom
 import pytest
+from highdicom.legacy import LegacyConvertedEnhancedCTImage
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -17,6 +18,7 @@ from pydicom.uid import (
 from groundglass.errors import UnreadableScanError
 from groundglass.read import read
 from groundglass.scan import CTScan
+from tests.read.broken_dicom import directory_alone
 from tests.read.tiny_chest import datasets, dicom_folder, enhanced, save, tiny_chest
 
 CHEST = tiny_chest()
@@ -209,3 +211,42 @@ def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path) -> None:
     for path in list(folder.iterdir()):
         path.rename(path.with_suffix(".png"))
     assert read(folder).source.format == "dicom"
+
+
+def test_a_directory_beside_the_slices_does_not_matter(tmp_path) -> None:
+    directory_alone(tmp_path / "scan")
+    scan = read(dicom_folder(tmp_path / "scan"))
+    np.testing.assert_array_equal(scan.slices, CHEST.slices)
+    assert set(notes(scan)) == {"coarse-slices"}
+
+
+def test_a_series_converted_to_an_enhanced_object_reads_to_the_same_scan(tmp_path) -> None:
+    whole = LegacyConvertedEnhancedCTImage(
+        datasets(),
+        series_instance_uid="1.2.826.3",
+        series_number=1,
+        sop_instance_uid="1.2.826.3.1",
+        instance_number=1,
+    )
+    scan = read(save([whole], tmp_path))
+    np.testing.assert_array_equal(scan.slices, CHEST.slices)
+    np.testing.assert_allclose(scan.voxels.affine, CHEST.voxels.affine, atol=1e-4)
+
+
+def test_more_pixels_than_rows_need_are_noted(tmp_path) -> None:
+    def change(parts):
+        parts[3].PixelData += bytes(160)
+
+    scan = read(dicom_folder(tmp_path / "scan", change))
+    assert notes(scan)["surplus-pixels"].startswith("Found 1 slice with more pixels")
+    np.testing.assert_array_equal(scan.slices, CHEST.slices)
+
+
+def test_a_frame_of_reference_that_is_no_uid_is_left_out(tmp_path) -> None:
+    parts = datasets()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for part in parts:
+            part.FrameOfReferenceUID = "frame of Doe"
+        folder = save(parts, tmp_path)
+    assert read(folder).voxels.frame_of_reference_uid is None

@@ -15,7 +15,7 @@ from groundglass.read.grid import check_grid
 from groundglass.read.hounsfield import Tally, check_hounsfield_units
 from groundglass.read.request import Request
 from groundglass.read.volume import size_of
-from groundglass.read.wording import plain
+from groundglass.read.wording import counted, plain
 from groundglass.scan import CTScan, Source
 
 _FACTS = {
@@ -55,6 +55,12 @@ def read_dicom(paths: Sequence[Path], request: Request) -> CTScan:
     tally = Tally()
     voxels = decode(stack, tally)
     check_hounsfield_units(voxels, tally, oddities)
+    if tally.surplus:
+        oddities.note(
+            "surplus-pixels",
+            f"Found {counted(tally.surplus, 'slice')} with more pixels than rows and columns need; "
+            "the rest was left out.",
+        )
     source = Source(
         name=request.name,
         format="dicom",

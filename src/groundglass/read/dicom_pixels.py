@@ -62,6 +62,7 @@ def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
             with damage_explained(path, EXPECTED):
                 stored = pixel_array(dataset, index=one.frame, decoding_plugin=decoder)
             units = tally.whole_units(_checked(stored, one), one.slope, one.intercept)
+            tally.surplus += _has_surplus(dataset, stored)
             voxels[index] = _shifted(units, stack.shifts_px[index], shape[1:])
     return _filled(voxels, stack)
 
@@ -84,6 +85,14 @@ def _dataset(path: Path) -> Dataset:
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
+
+
+def _has_surplus(dataset: Dataset, stored: NDArray[np.generic]) -> bool:
+    """Whether there are more bytes of pixels than rows and columns need, but for one of padding."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return False
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return len(dataset.PixelData) > stored.nbytes * frames + 1
 
 
 def _checked(stored: NDArray[np.generic], one: Slice) -> NDArray[np.generic]:

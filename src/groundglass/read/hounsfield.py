@@ -27,12 +27,14 @@ class Tally:
         high: Largest value.
         not_finite: Values that are no number; they became air.
         cut: Values beyond int16, cut to its ends.
+        surplus: Slices with more bytes of pixels than rows and columns need.
     """
 
     low: float = np.inf
     high: float = -np.inf
     not_finite: int = 0
     cut: int = 0
+    surplus: int = 0
 
     def whole_units(
         self, stored: NDArray[np.generic], slope: float = 1.0, intercept: float = 0.0
@@ -44,13 +46,15 @@ class Tally:
             slope: Hounsfield units per stored unit.
             intercept: Hounsfield units of a stored zero.
         """
-        whole = stored.dtype.kind in "iu" and slope == 1 and float(intercept).is_integer()
         values: NDArray[Any]
+        whole = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 4
+        whole &= slope == 1 and float(intercept).is_integer() and abs(intercept) < 1e6
         if whole:
             values = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32)
             values += int(intercept)
         else:
-            values = self._finite(stored.astype(np.float64) * slope + intercept)
+            with np.errstate(all="ignore"):  # what overflows is not finite, and counted as such
+                values = self._finite(stored.astype(np.float64) * slope + intercept)
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
         if low < _INT16.min or high > _INT16.max:

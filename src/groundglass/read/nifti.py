@@ -43,9 +43,10 @@ def read_nifti(path: Path, request: Request) -> CTScan:
         header: Any = image.header
         shape = _shape_of(header)
         geometry = _geometry_of(header, shape, request)
-        slope, intercept = _rescale_of(header)
+        # nibabel empties both in the header, and reads a slope of 0 as the standard does: none.
+        rescale = float(image.dataobj.slope), float(image.dataobj.inter)
         stored = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
-    return scan_of(stored, geometry, request, file_format="nifti", rescale=(slope, intercept))
+    return scan_of(stored, geometry, request, file_format="nifti", rescale=rescale)
 
 
 @contextmanager
@@ -105,13 +106,6 @@ def _shape_of(header: Any) -> tuple[int, ...]:
             "correct xyzt_units in the header"
         )
     return shape[:3]
-
-
-def _rescale_of(header: Any) -> tuple[float, float]:
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if not np.isfinite(slope) or slope == 0:  # the standard: 0 means that there is no rescale
-        return 1.0, 0.0
-    return slope, intercept if np.isfinite(intercept) else 0.0
 
 
 def _geometry_of(header: Any, shape: tuple[int, ...], request: Request) -> hd.VolumeGeometry:
