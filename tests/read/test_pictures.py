@@ -111,6 +111,4 @@ def test_a_picture_beside_a_dicom_series_is_left_out_with_a_note(tmp_path) -> No
     dicom_folder(tmp_path)
     save(tmp_path / "preview.png", GRAY)
     scan = read(tmp_path)
-    assert scan.source.notes[0].message == (
-        "Read the dicom files and left out 1 other picture or volume."
-    )
+    assert scan.source.notes[0].message == ("Read the dicom files and left out 1 other scan file.")

@@ -75,7 +75,7 @@ def scan_in(folder: Path, request: Request) -> tuple[str, list[Path]]:
     if left:
         request.oddities.note(
             "other-files",
-            f"Read the {chosen[0]} files and left out {counted(left, 'other picture or volume')}.",
+            f"Read the {chosen[0]} files and left out {counted(left, 'other scan file')}.",
         )
     return chosen
 
