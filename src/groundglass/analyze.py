@@ -21,6 +21,9 @@ from groundglass.systems.system import LungFinder
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
 
+Check = Callable[[Scan], object]
+"""Called with the scan once it is read, before the long work; raises to stop."""
+
 DEFAULT_SYSTEM = "baseline_unet"
 PICTURE_LUNGS_SYSTEM = "baseline_unet"
 """Finds the lungs on pictures, which have no Hounsfield units for a threshold."""
@@ -31,6 +34,7 @@ class _Stages:
     """Times each stage and tells how far it is."""
 
     progress: Progress | None
+    check: Check | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     _name: str = ""
     _start: float = 0.0
@@ -51,7 +55,7 @@ class _Stages:
             self._name = ""
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     path: Path,
     *,
     system: str = DEFAULT_SYSTEM,
@@ -59,6 +63,7 @@ def analyze(
     tolerate: Collection[str] = (),
     device: str = "cpu",
     progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Report:
     """Read a chest CT, find lungs and pneumonia, and score the severity.
 
@@ -69,32 +74,33 @@ def analyze(
         tolerate: Names of oddities to accept; each becomes a note in the report.
         device: Where the network runs.
         progress: Told how far each stage is.
+        check: Called with the scan once it is read; whatever it raises ends the analysis.
 
     Raises:
         GroundglassError: What was found, what was expected, what to do.
     """
-    stages = _Stages(progress)
+    stages = _Stages(progress, check)
     segmenter, findings, lungs_method, notes = _segment(
         path, system, series, tolerate, device, stages
     )
+    findings, regions_source, region_notes = _with_regions(findings, stages)
     stages.begin("scores")
     scores, score_notes = score_all(findings)
     stages.end()
     weights = segmenter.card.weights
     settings = {"series": series or "", "tolerate": " ".join(sorted(tolerate))}
     provenance = describe(
-    findings, regions_source, region_notes = _with_regions(findings, stages)
         findings.scan.source,
         system=segmenter.card.name,
         weights_sha256=weights.sha256 if weights else "",
         lungs_method=lungs_method,
+        regions_source=regions_source,
         device=device,
         settings={name: value for name, value in settings.items() if value},
         seconds=stages.seconds,
     )
     return Report(findings, scores, provenance, (*notes, *region_notes, *score_notes))
 
-        regions_source=regions_source,
 
 def segment(
     path: Path,
@@ -138,6 +144,8 @@ def _segment(
 ) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
     stages.begin("reading")
     scan = read(path, series=series, tolerate=tolerate)
+    if stages.check is not None:
+        stages.check(scan)
     segmenter = load_system(system, device)
     lungs, lungs_method, notes = _lungs_of(scan, segmenter, device, stages)
     stages.begin("lesions")
@@ -146,14 +154,6 @@ def _segment(
     return segmenter, Findings(scan, lungs, lesions), lungs_method, (*scan.source.notes, *notes)
 
 
-def _lungs_of(
-    scan: Scan, segmenter: Segmenter | None, device: str, stages: _Stages
-) -> tuple[Mask, str, tuple[Note, ...]]:
-    """Lungs, the name of the method, and what was noticed."""
-    stages.begin("lungs")
-    if isinstance(scan, CTScan):
-        lungs, notes = find_lungs(scan)
-        return lungs, "threshold", notes
 def _with_regions(findings: Findings, stages: _Stages) -> tuple[Findings, str, tuple[Note, ...]]:
     """The findings with lobes and regions, their source, and why there are none."""
     if not isinstance(findings.scan, CTScan):
@@ -169,6 +169,14 @@ def _with_regions(findings: Findings, stages: _Stages) -> tuple[Findings, str, t
     return known, found.source, ()
 
 
+def _lungs_of(
+    scan: Scan, segmenter: Segmenter | None, device: str, stages: _Stages
+) -> tuple[Mask, str, tuple[Note, ...]]:
+    """Lungs, the name of the method, and what was noticed."""
+    stages.begin("lungs")
+    if isinstance(scan, CTScan):
+        lungs, notes = find_lungs(scan)
+        return lungs, "threshold", notes
     finder = segmenter if isinstance(segmenter, LungFinder) else None
     if finder is None:
         loaded = load_system(PICTURE_LUNGS_SYSTEM, device)

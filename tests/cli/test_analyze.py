@@ -14,7 +14,7 @@ from groundglass.provenance import describe
 from groundglass.report import Report
 from groundglass.scan import Note
 from groundglass.severity import score_all
-from groundglass.write import FORMATS
+from groundglass.write import DEFAULT_FORMATS, FORMATS
 from tests.severity.findings import volume
 
 NOTE = Note("gap", "found a gap, read as it is")
@@ -43,6 +43,8 @@ def asked(monkeypatch, report):
             progress = options.pop("progress", None)
             if progress:
                 progress("reading", 1.0)
+            if check := options.pop("check", None):
+                check(report.findings.scan)
             asked[name] = (args, options)
             return answer
 
@@ -84,9 +86,16 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
     assert asked["write"][0] == (report, tmp_path, ["html", "json"])
 
 
-def test_analyze_writes_every_format_unless_told_otherwise(asked, tmp_path):
+def test_analyze_writes_what_every_scan_allows_unless_told_otherwise(asked, tmp_path):
     assert run("analyze", "scan", "--out", tmp_path).exit_code == 0
-    assert asked["write"][0][2] == list(FORMATS)
+    assert asked["write"][0][2] == list(DEFAULT_FORMATS)
+
+
+def test_a_format_that_the_scan_does_not_allow_is_refused_once_it_is_read(asked, tmp_path):
+    result = run("analyze", "scan", "--out", tmp_path, "--format", "json", "--format", "seg")
+    assert result.exit_code == 1
+    assert "no series that seg could refer to" in " ".join(result.stderr.split())
+    assert asked == {}
 
 
 def test_the_default_system_is_that_of_the_library():
@@ -112,7 +121,7 @@ def test_programs_get_the_record_on_stdout(asked, tmp_path):
 
 
 def test_an_unknown_format_is_wrong_usage_before_any_work(asked, tmp_path):
-    result = run("analyze", "scan", "--out", tmp_path, "--format", "pdf")
+    result = run("analyze", "scan", "--out", tmp_path, "--format", "docx")
     assert result.exit_code == 2
     assert all(name in result.stderr for name in FORMATS)
     assert asked == {}

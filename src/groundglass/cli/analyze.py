@@ -1,5 +1,6 @@
 """Analyze a scan, or do one part of it: lungs or lesions alone."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from groundglass.cli.options import (
     System,
     Tolerate,
 )
-from groundglass.write import FORMATS
+from groundglass.write import DEFAULT_FORMATS, FORMATS
 
 commands = typer.Typer()
 
@@ -41,7 +42,7 @@ def analyze(
             metavar=f"[{'|'.join(FORMATS)}]",
             callback=known_formats,
         ),
-    ] = list(FORMATS),  # noqa: B006 - typer reads the default and never hands it out
+    ] = list(DEFAULT_FORMATS),  # noqa: B006 - typer reads the default and never hands it out
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
@@ -53,7 +54,7 @@ def analyze(
     """
     from groundglass.analyze import analyze
     from groundglass.cli.summary import say_report
-    from groundglass.write import check_folder, write
+    from groundglass.write import check_folder, check_formats, write
     from groundglass.write.record import record_of
 
     check_folder(out)
@@ -66,6 +67,7 @@ def analyze(
             tolerate=tolerate or (),
             device=device,
             progress=progress,
+            check=partial(check_formats, formats),
         )
         files = write(report, out, formats)
     say_report(report, files)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from groundglass.errors import UnknownNameError
+from groundglass.errors import OutputError, UnknownNameError
 from groundglass.write.folder import check_folder, move_in_when_done
 
 if TYPE_CHECKING:  # the list of formats is asked for by `--help`, which must not wait for numpy
@@ -16,7 +16,16 @@ if TYPE_CHECKING:  # the list of formats is asked for by `--help`, which must no
     from groundglass.report import Report
     from groundglass.scan import Scan
 
-__all__ = ["FORMATS", "Format", "check_folder", "write", "write_lungs", "write_masks"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "Format",
+    "check_folder",
+    "check_formats",
+    "write",
+    "write_lungs",
+    "write_masks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +36,12 @@ class Format:
         meaning: What is written, in one sentence.
         module: Module whose ``write(report, folder)`` writes it and returns the files it made;
             loaded on first use.
+        needs_series: Whether it can be written for scans that were read from DICOM alone.
     """
 
     meaning: str
     module: str
+    needs_series: bool = False
 
     @property
     def writer(self) -> "Callable[[Report, Path], list[Path]]":
@@ -45,15 +56,29 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "json": Format("Everything that was measured, for programs.", f"{__name__}.record"),
         "csv": Format("One table row with the scores.", f"{__name__}.table"),
         "nifti": Format("The masks as NIfTI (as PNG for pictures).", f"{__name__}.masks"),
+        "seg": Format("The masks as DICOM Segmentation.", f"{__name__}.dicom_seg", True),
+        "seg-labelmap": Format(
+            "The masks as compressed DICOM Label Map Segmentations.",
+            f"{__name__}.dicom_labelmap",
+            True,
+        ),
+        "sr": Format("The scores as DICOM structured report.", f"{__name__}.dicom_sr", True),
+        "ko": Format(
+            "The key images as DICOM Key Object Selection.", f"{__name__}.dicom_key_images", True
+        ),
     }
 )
-"""Every format by name. A new one is a module with ``write(report, folder)`` and a line here."""
+"""Every format by name, in the order in which they are written: a later one may refer to an
+earlier one. A new one is a module with ``write(report, folder)`` and a line here."""
+
+DEFAULT_FORMATS = ("html", "json", "csv", "nifti")
+"""What is written where nothing is asked for; every scan allows them."""
 
 
 def write(
     report: "Report",
     folder: Path,
-    formats: Collection[str] = ("html", "json", "csv", "nifti"),
+    formats: Collection[str] = DEFAULT_FORMATS,
 ) -> list[Path]:
     """Write a report in the wanted formats: all of them, or nothing.
 
@@ -70,14 +95,41 @@ def write(
 
     Raises:
         UnknownNameError: If a format does not exist.
-        OutputError: If the folder cannot be written, or a file of the user is in the way. The
-            folder is then as it was.
+        OutputError: If the scan does not allow a format, the folder cannot be written, or a file
+            of the user is in the way. The folder is then as it was.
+    """
+    check_formats(formats, report.findings.scan)
+    writers = {name: FORMATS[name].writer for name in FORMATS if name in formats}
+
+    def make(at: Path) -> list[Path]:
+        made = {name: writer(report, at) for name, writer in writers.items()}
+        return [file for name in dict.fromkeys(formats) for file in made[name]]
+
+    return move_in_when_done(folder, make)
+
+
+def check_formats(formats: Collection[str], scan: "Scan") -> None:
+    """Make sure that a scan allows the wanted formats, before the work that leads to them.
+
+    Args:
+        formats: Names in ``FORMATS``.
+        scan: The scan as it was read.
+
+    Raises:
+        UnknownNameError: If a format does not exist.
+        OutputError: If a format needs a DICOM series, and the scan was read from another format.
     """
     for name in formats:
         if name not in FORMATS:
             raise UnknownNameError.of("format", name, FORMATS)
-    writers = [FORMATS[name].writer for name in dict.fromkeys(formats)]
-    return move_in_when_done(folder, lambda at: [f for make in writers for f in make(report, at)])
+    wanting = [name for name in formats if FORMATS[name].needs_series]
+    if wanting and not scan.source.headers:
+        others = ", ".join(name for name, format in FORMATS.items() if not format.needs_series)
+        raise OutputError(
+            f"found '{scan.source.name}' read as {scan.source.format}, which has no series that "
+            f"{' and '.join(wanting)} could refer to, expected a DICOM series; choose among "
+            f"{others}"
+        )
 
 
 def write_masks(findings: "Findings", folder: Path) -> list[Path]:
@@ -99,7 +151,7 @@ def write_masks(findings: "Findings", folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way. The
             folder is then as it was.
     """
-    from groundglass.write.masks import make_masks
+    from groundglass.write.masks import make_masks, masks_of
 
     masks = masks_of(findings)
     return move_in_when_done(folder, lambda at: make_masks(findings.scan, masks, at))
@@ -120,6 +172,6 @@ def write_lungs(scan: "Scan", lungs: "Mask", folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way. The
             folder is then as it was.
     """
-    from groundglass.write.masks import make_masks, masks_of
+    from groundglass.write.masks import make_masks
 
     return move_in_when_done(folder, lambda at: make_masks(scan, {"lungs": lungs}, at))

@@ -1,0 +1,104 @@
+"""What a segmentation object holds: lungs, lesions by kind, and the largest lesions one by one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cc3d
+import highdicom as hd
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
+
+from groundglass.findings import Findings
+from groundglass.labels import Label, Lesion
+from groundglass.mask import Mask
+
+SCHEME = "99GROUNDGLASS"
+"""Our own coding scheme, for what no public code means."""
+
+LEAST_LESION_ML = 1.0
+"""Smaller lesions have no segment of their own; they are part of the segment of their kind."""
+
+MOST_LESIONS = 10
+"""Only so many lesions have a segment of their own, the largest first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """One segment, never empty: what was not found has none.
+
+    Attributes:
+        name: Name for people, unique in the object.
+        label: What it is: code and color.
+        voxels: Which voxels of the scan belong to it, orientation ``FPL``.
+        volume_ml: Its volume.
+        center_mm: Mean position of its voxels in LPS millimeters.
+    """
+
+    name: str
+    label: Label
+    voxels: NDArray[np.bool_]
+    volume_ml: float
+    center_mm: tuple[float, float, float]
+
+
+def kinds(mask: Mask) -> list[Segment]:
+    """One segment for each label of a mask that has a voxel, in the order of the labels."""
+    found = np.flatnonzero(mask.counts().sum(axis=0))
+    return [
+        _segment(label.title, label, mask.array == int(label), mask)
+        for label in mask.labels
+        if int(label) in found
+    ]
+
+
+def largest_lesions(findings: Findings) -> list[Segment]:
+    """The largest lesions of at least ``LEAST_LESION_ML``, largest first.
+
+    A lesion is a set of voxels of one kind that touch, corners included.
+    """
+    mask = findings.lesions
+    found = [one for kind in mask.labels for one in _components(mask, kind)]
+    found.sort(key=lambda one: -one[0])
+    segments = []
+    for number, (_, kind, voxels) in enumerate(found[:MOST_LESIONS], start=1):
+        segments.append(_segment(f"lesion {number}: {kind.title}", kind, voxels, mask))
+    return segments
+
+
+def _components(mask: Mask, kind: Label) -> Iterator[tuple[int, Label, NDArray[np.bool_]]]:
+    voxels = mask.array == int(kind)
+    if not voxels.any():
+        return
+    numbers = cc3d.connected_components(voxels, connectivity=26)
+    counts = np.bincount(numbers.ravel())
+    counts[0] = 0
+    least = LEAST_LESION_ML / mask.voxel_volume_ml
+    for number in np.argsort(-counts, kind="stable")[:MOST_LESIONS]:
+        if counts[number] >= least:
+            yield int(counts[number]), kind, numbers == number
+
+
+def _segment(name: str, label: Label, voxels: NDArray[np.bool_], mask: Mask) -> Segment:
+    assert mask.geometry is not None
+    index = []
+    for axis, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1))):
+        along = np.count_nonzero(voxels, axis=others)
+        index.append(float(along @ np.arange(voxels.shape[axis]) / along.sum()))
+    x, y, z = mask.geometry.map_indices_to_reference(np.array([index]))[0]
+    volume_ml = float(np.count_nonzero(voxels) * mask.voxel_volume_ml)
+    return Segment(name, label, voxels, volume_ml, (float(x), float(y), float(z)))
+
+
+def coded(label: Label) -> hd.sr.CodedConcept:
+    """What a label is, as a coded concept; in our own scheme where no public code is right."""
+    value, scheme, meaning = label.code or (label.name, SCHEME, label.title)
+    return hd.sr.CodedConcept(value=value, scheme_designator=scheme, meaning=meaning)
+
+
+def category(label: Label) -> hd.sr.CodedConcept:
+    """Whether a label is anatomy or something abnormal."""
+    code = codes.SCT.MorphologicallyAbnormalStructure
+    if not isinstance(label, Lesion):
+        code = codes.SCT.AnatomicalStructure
+    return hd.sr.CodedConcept.from_code(code)

@@ -1,0 +1,305 @@
+"""The DICOM series that results refer to, with headers that conform to the standard."""
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, config
+from pydicom.datadict import dictionary_VR
+from pydicom.uid import UID, CTImageStorage
+from pydicom.valuerep import validate_value
+
+from groundglass.errors import OutputError
+from groundglass.report import Report
+from groundglass.scan import CTScan, Scan
+from groundglass.version import __version__
+
+MANUFACTURER = "groundglass"
+"""Stands near the beginning of every object, so that it can be told as ours."""
+
+_PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Attributes that every object must hold, empty where they are not known (type 2)."""
+
+_KEPT_WHERE_VALID = ("IssuerOfPatientID", "PatientAge", "StudyDescription")
+
+_GEOMETRY = (
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "NumberOfFrames",
+)
+
+_SHARED, _PER_FRAME = ("PixelMeasuresSequence", "PlaneOrientationSequence"), "PlanePositionSequence"
+"""Functional groups of a multi-frame object that hold its geometry."""
+
+_SAME_PLACE_MM = 0.3
+"""How far a slice may lie from its place on the even grid that it was read to."""
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "groundglass")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceSeries:
+    """The series that was read, as results refer to it.
+
+    Attributes:
+        images: Its headers from head to feet, one for a multi-frame object: patient, study,
+            identifiers and geometry alone, all of them valid; the name is empty.
+        patient_name: The patient's name, which :func:`save` fills in: highdicom would show one
+            that it finds odd in a warning.
+        geometry: Grid of the volume as it was stored.
+        replaced: What was missing or invalid in the headers and what stands in its place, one
+            sentence each, for the comments of every object.
+    """
+
+    images: tuple[Dataset, ...]
+    patient_name: object
+    geometry: hd.VolumeGeometry
+    replaced: tuple[str, ...]
+
+    @property
+    def is_multi_frame(self) -> bool:
+        """Whether one object holds all slices."""
+        return "PerFrameFunctionalGroupsSequence" in self.images[0]
+
+    def place(self, volume: hd.Volume) -> NDArray[np.generic]:
+        """Voxels on the grid of the scan, turned to the axes of the stored series.
+
+        Raises:
+            OutputError: If the volume lies on another grid.
+        """
+        turned = volume.match_orientation(self.geometry)
+        if not turned.geometry_equal(self.geometry, tol=1e-3):
+            raise OutputError(
+                f"found a mask of {volume.spatial_shape} voxels that does not lie on the grid of "
+                f"its series of {self.geometry.spatial_shape}, expected the same grid turned; "
+                "read the scan with groundglass.read"
+            )
+        array: NDArray[np.generic] = turned.array
+        return array
+
+    def in_stored_order(self) -> tuple[Dataset, ...] | None:
+        """One header for each slice of the geometry, in its order.
+
+        ``None`` where slices and headers do not go together one to one: a multi-frame object, a
+        gap that was filled, a tilted stack on a wider grid.
+        """
+        slices, *shape = self.geometry.spatial_shape
+        if self.is_multi_frame or len(self.images) != slices:
+            return None
+        normal, start = self.geometry.unit_vectors()[0], np.asarray(self.geometry.position)
+        places = np.array([i.ImagePositionPatient for i in self.images], float) - start
+        along = places @ normal
+        ordered = tuple(self.images[i] for i in np.argsort(along))
+        off = places - np.outer(along, normal)
+        steps = np.sort(along) - np.arange(slices) * self.geometry.spacing[0]
+        if max(np.abs(off).max(), np.abs(steps).max()) > _SAME_PLACE_MM:
+            return None
+        return ordered if all([i.Rows, i.Columns] == shape for i in ordered) else None
+
+
+def require_series(scan: Scan) -> CTScan:
+    """The scan, if it was read from a DICOM series.
+
+    Raises:
+        OutputError: If it was read from another format.
+    """
+    if isinstance(scan, CTScan) and scan.source.headers and scan.source.stored is not None:
+        return scan
+    raise OutputError(
+        f"found '{scan.source.name}' read as {scan.source.format}, which has no series that DICOM "
+        "results could refer to, expected a DICOM series; choose other formats or give the series"
+    )
+
+
+def source_series(scan: Scan) -> SourceSeries:
+    """The series of a scan, with every missing or invalid attribute replaced and told.
+
+    Nothing is made up about the patient: what is missing or invalid is left empty. Identifiers
+    cannot be empty; an invalid one is replaced by one computed from it, always the same.
+
+    Raises:
+        OutputError: If the scan was not read from a DICOM series.
+    """
+    scan = require_series(scan)
+    stored = scan.source.stored
+    assert stored is not None
+    headers, replaced = scan.source.headers, Counter[str]()
+    first = _patient_and_study(headers[0], replaced)
+    patient_name, first.PatientName = first.PatientName, None
+    frame = _uid(headers[0], "FrameOfReferenceUID", replaced, scan.source.name)
+    study = _uid(headers[0], "StudyInstanceUID", replaced, scan.source.name)
+    series = _uid(headers[0], "SeriesInstanceUID", replaced, study)
+    images, seen = [], set[str]()
+    for number, header in enumerate(headers):
+        image = Dataset()
+        image.update(first)
+        image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+        image.FrameOfReferenceUID = frame
+        image.SOPClassUID = header.get("SOPClassUID") or CTImageStorage
+        image.SOPInstanceUID = _uid(header, "SOPInstanceUID", replaced, f"{series} {number}", seen)
+        seen.add(image.SOPInstanceUID)
+        image.Modality = "CT"
+        image.Rows, image.Columns = int(header.Rows), int(header.Columns)
+        for keyword in _GEOMETRY:
+            if keyword in header:
+                image[keyword] = header[keyword]
+        if "PerFrameFunctionalGroupsSequence" in header:
+            _add_groups(image, header)
+        images.append(image)
+    told = tuple(
+        f"{what}{f' ({count} times)' if count > 1 else ''}." for what, count in replaced.items()
+    )
+    if told:
+        _logger.warning("Source headers do not conform to the standard: %s", " ".join(told))
+    return SourceSeries(tuple(images), patient_name, _in_frame(stored, frame), told)
+
+
+def derived_uid(*parts: object) -> UID:
+    """Unique identifier computed from other values, the same for the same values (PS3.5 B.2)."""
+    text = "\n".join(str(part) for part in parts)
+    return UID(f"2.25.{uuid.uuid5(_NAMESPACE, text).int}")
+
+
+def identity(report: Report, series: SourceSeries, kind: str, number: int) -> dict[str, Any]:
+    """What every object says about itself: identifiers, equipment, time.
+
+    Args:
+        report: What is written.
+        series: The series it refers to.
+        kind: What the object is, in a few words; its series description.
+        number: Series number of objects of this kind.
+    """
+    made = report.provenance
+    told = (series.images[0].SeriesInstanceUID, made.created, made.version, made.system, kind)
+    created = datetime.fromisoformat(made.created)
+    return {
+        "series_instance_uid": derived_uid("series", *told),
+        "sop_instance_uid": derived_uid("instance", *told),
+        "series_number": number,
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": shorten(made.system or MANUFACTURER, 64),
+        "software_versions": made.version or __version__,
+        "device_serial_number": made.weights_sha256[:16] or "none",
+        "series_description": shorten(f"groundglass: {kind}", 64),
+        "content_date": created.date(),
+        "content_time": created.time(),
+        "specific_character_set": "ISO_IR 192",
+    }
+
+
+def comments(report: Report, series: SourceSeries) -> str:
+    """What a reader of an object must know: every note of the report, and what was replaced."""
+    notes = [f"{note.name}: {note.message}" for note in report.notes]
+    return " ".join([*notes, *(f"header: {told}" for told in series.replaced)])
+
+
+def save(dataset: Dataset, report: Report, series: SourceSeries, file: Path) -> Path:
+    """Write an object; the same report gives the same bytes."""
+    created = datetime.fromisoformat(report.provenance.created)
+    dataset.PatientName = series.patient_name
+    dataset.InstanceCreationDate = created.strftime("%Y%m%d")
+    dataset.InstanceCreationTime = created.strftime("%H%M%S")
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = created.strftime("%Y%m%d%H%M%S")
+    dataset.save_as(file, enforce_file_format=True)
+    return file
+
+
+def shorten(text: str, length: int) -> str:
+    """Text that fits into a value of limited length and holds no backslash."""
+    plain = text.replace("\\", "/")
+    return plain if len(plain) <= length else plain[: length - 3] + "..."
+
+
+def _patient_and_study(header: Dataset, replaced: Counter[str]) -> Dataset:
+    kept = Dataset()
+    for keyword in _PATIENT_AND_STUDY:
+        value = header.get(keyword)
+        if keyword not in header:
+            replaced[f"{keyword} was missing and was left empty"] += 1
+        elif value not in (None, "") and not _is_valid(keyword, value):
+            replaced[f"{keyword} was not valid and was left empty"] += 1
+            value = None
+        setattr(kept, keyword, None if value == "" else value)
+    for keyword in _KEPT_WHERE_VALID:
+        value = header.get(keyword)
+        if value not in (None, "") and _is_valid(keyword, value):
+            setattr(kept, keyword, value)
+        elif value not in (None, ""):
+            replaced[f"{keyword} was not valid and was left out"] += 1
+    return kept
+
+
+def _is_valid(keyword: str, value: object) -> bool:
+    several = isinstance(value, Iterable) and not isinstance(value, str) and keyword[-4:] != "Name"
+    if several or (keyword == "PatientSex" and value not in ("M", "F", "O")):
+        return False
+    try:
+        validate_value(dictionary_VR(keyword), str(value), config.RAISE)
+    except ValueError:
+        return False
+    return True
+
+
+def _uid(
+    header: Dataset,
+    keyword: str,
+    replaced: Counter[str],
+    otherwise: str,
+    seen: Iterable[str] = (),
+) -> UID:
+    """A valid identifier: the header's own, or one computed from it or from its context."""
+    found = str(header.get(keyword) or "")
+    if found and UID(found).is_valid and found not in seen:
+        return UID(found)
+    why = "missing" if not found else "used twice" if found in seen else "not valid"
+    replaced[f"{keyword} was {why} and was replaced by one computed from it"] += 1
+    return derived_uid(keyword, found, otherwise)
+
+
+def _add_groups(image: Dataset, header: Dataset) -> None:
+    """The groups that hold the geometry, orientation and spacing once for all frames."""
+    frames = header.PerFrameFunctionalGroupsSequence
+    shared, common = header.get("SharedFunctionalGroupsSequence") or [Dataset()], Dataset()
+    for keyword in _SHARED:
+        holder = frames[0] if keyword in frames[0] else shared[0]
+        common[keyword] = holder[keyword]
+    image.SharedFunctionalGroupsSequence = [common]
+    placed = []
+    for frame in frames:
+        own = Dataset()
+        own[_PER_FRAME] = frame[_PER_FRAME] if _PER_FRAME in frame else shared[0][_PER_FRAME]
+        placed.append(own)
+    image.PerFrameFunctionalGroupsSequence = placed
+
+
+def _in_frame(stored: hd.VolumeGeometry, frame: UID) -> hd.VolumeGeometry:
+    return hd.VolumeGeometry(
+        np.asarray(stored.affine),
+        stored.spatial_shape,
+        coordinate_system="PATIENT",
+        frame_of_reference_uid=frame,
+    )

@@ -1,0 +1,173 @@
+import shutil
+import subprocess
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
+
+from groundglass.errors import OutputError
+from groundglass.labels import Lesion, Lung
+from groundglass.write import dicom_labelmap, dicom_seg, write
+from groundglass.write.dicom_segments import LEAST_LESION_ML, largest_lesions
+from tests.write.dicom_series import (
+    ORIENTATIONS,
+    center_mm,
+    errors_of,
+    expected_center_mm,
+    report_of,
+    segments_of,
+    store,
+)
+from tests.write.samples import pictures, report, volume
+
+QUICK = [("axial", False), ("negated", True), ("coronal", False), ("oblique", True)]
+"""The others take as long and are as likely to break: left to the slow run."""
+
+SERIES = [
+    pytest.param(
+        (name, multi_frame),
+        id=f"{name}, {'multi-frame' if multi_frame else 'classic'}",
+        marks=() if (name, multi_frame) in QUICK else pytest.mark.slow,
+    )
+    for name in ORIENTATIONS
+    for multi_frame in (False, True)
+]
+
+
+@pytest.fixture(scope="module", params=SERIES)
+def stored(request, tmp_path_factory):
+    """A report on a series in one of the geometries, and its masks in both formats."""
+    name, multi_frame = request.param
+    folder = tmp_path_factory.mktemp(name)
+    found = report_of(store(folder / "scan", ORIENTATIONS[name], multi_frame=multi_frame))
+    files = [*dicom_seg.write(found, folder), *dicom_labelmap.write(found, folder)]
+    return found, files
+
+
+def masks_of(found):
+    for mask in (found.findings.lungs, found.findings.lesions):
+        for label in mask.labels:
+            if (mask.array == label).any():
+                yield mask, label
+
+
+def test_the_validator_finds_no_error(stored):
+    assert errors_of(stored[1][0]) == []
+
+
+def test_every_segment_lies_where_its_mask_does(stored):
+    found, files = stored
+    images = segments_of(files[0])
+    for mask, label in masks_of(found):
+        image = images[label.title]
+        np.testing.assert_allclose(center_mm(image), expected_center_mm(mask, label), atol=0.02)
+        assert sitk.GetArrayViewFromImage(image).sum() == (mask.array == label).sum()
+
+
+def test_label_maps_say_the_same(stored):
+    found, (_, lungs, lesions) = stored
+    images = segments_of(lungs) | segments_of(lesions)
+    assert set(images) == {label.title for _, label in masks_of(found)}
+    for mask, label in masks_of(found):
+        center = center_mm(images[label.title])
+        np.testing.assert_allclose(center, expected_center_mm(mask, label), atol=0.02)
+
+
+def test_every_frame_refers_to_the_slice_it_was_drawn_on(stored):
+    found, files = stored
+    headers = found.findings.scan.source.headers
+    dataset = pydicom.dcmread(files[0], stop_before_pixels=True)
+    for frame in dataset.PerFrameFunctionalGroupsSequence:
+        source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        drawn_on = next(h for h in headers if h.SOPInstanceUID == source.ReferencedSOPInstanceUID)
+        if "ReferencedFrameNumber" in source:
+            groups = drawn_on.PerFrameFunctionalGroupsSequence
+            drawn_on = groups[source.ReferencedFrameNumber - 1].PlanePositionSequence[0]
+        here = frame.PlanePositionSequence[0].ImagePositionPatient
+        np.testing.assert_allclose(here, drawn_on.ImagePositionPatient, atol=1e-3)
+
+
+def test_dcmqi_reads_the_segments_where_the_masks_are(stored, tmp_path):
+    reader = shutil.which("segimage2itkimage")
+    if reader is None:
+        pytest.skip("dcmqi is not installed (PyPI: dcmqi)")
+    found, files = stored
+    asked = ["--inputDICOM", str(files[0]), "--outputDirectory", str(tmp_path), "-t", "nrrd"]
+    subprocess.run([reader, *asked], check=True, capture_output=True)
+    for number, (mask, label) in enumerate(masks_of(found), start=1):
+        image = sitk.ReadImage(str(tmp_path / f"{number}.nrrd"), sitk.sitkUInt8) > 0
+        np.testing.assert_allclose(center_mm(image), expected_center_mm(mask, label), atol=0.02)
+
+
+@pytest.fixture
+def axial(tmp_path):
+    return report_of(store(tmp_path / "scan"))
+
+
+def test_segments_carry_public_codes_colors_and_what_found_them(axial, tmp_path):
+    (file,) = dicom_seg.write(axial, tmp_path)
+    dataset = pydicom.dcmread(file, stop_before_pixels=True)
+    segments = {s.SegmentLabel: s for s in dataset.SegmentSequence}
+    for label in (Lung.RIGHT, Lung.LEFT, Lesion.GROUND_GLASS, Lesion.PLEURAL_EFFUSION):
+        code = segments[label.title].SegmentedPropertyTypeCodeSequence[0]
+        found = (code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning)
+        assert found == label.code
+    lung, ground_glass = segments["right lung"], segments["ground-glass opacity"]
+    assert lung.SegmentedPropertyCategoryCodeSequence[0].CodeMeaning == "Anatomical Structure"
+    assert ground_glass.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "49755003"
+    assert len({tuple(s.RecommendedDisplayCIELabValue) for s in (lung, ground_glass)}) == 2
+    by = ground_glass.SegmentationAlgorithmIdentificationSequence[0]
+    assert "baseline_unet" in by.AlgorithmName
+    assert "ab" * 32 in by.AlgorithmParameters
+
+
+def test_the_largest_lesions_have_segments_of_their_own(axial, tmp_path):
+    (file,) = dicom_seg.write(axial, tmp_path)
+    images = segments_of(file)
+    lesions = largest_lesions(axial.findings)
+    assert lesions
+    volumes = [lesion.volume_ml for lesion in lesions]
+    assert volumes == sorted(volumes, reverse=True)
+    assert volumes[-1] >= LEAST_LESION_ML
+    for lesion in lesions:
+        np.testing.assert_allclose(center_mm(images[lesion.name]), lesion.center_mm, atol=0.02)
+    uids = [s.TrackingUID for s in pydicom.dcmread(file).SegmentSequence]
+    assert len(set(uids)) == len(uids)
+
+
+def test_what_was_not_found_has_no_segment(tmp_path):
+    healthy = report_of(store(tmp_path / "scan"), lesions=False)
+    (file,) = dicom_seg.write(healthy, tmp_path)
+    assert list(segments_of(file)) == ["right lung", "left lung"]
+    assert errors_of(file) == []
+    assert [f.name for f in dicom_labelmap.write(healthy, tmp_path)] == ["segmentation_lungs.dcm"]
+
+
+def test_the_object_belongs_to_the_study_of_the_scan(axial, tmp_path):
+    (file,) = dicom_seg.write(axial, tmp_path)
+    made, header = pydicom.dcmread(file), axial.findings.scan.source.headers[0]
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
+        assert made[keyword].value == header[keyword].value
+    assert made.SeriesInstanceUID != header.SeriesInstanceUID
+    assert made.ReferencedSeriesSequence[0].SeriesInstanceUID == header.SeriesInstanceUID
+
+
+def test_the_same_report_gives_the_same_bytes(axial, tmp_path):
+    for folder in ("one", "two"):
+        write(axial, tmp_path / folder, ["seg", "seg-labelmap", "sr", "ko"])
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
+
+
+def test_a_second_run_replaces_the_first(axial, tmp_path):
+    for _ in range(2):
+        assert len(write(axial, tmp_path / "out", ["seg", "sr", "ko"])) == 3
+
+
+@pytest.mark.parametrize("format", ["seg", "seg-labelmap", "sr", "ko"])
+@pytest.mark.parametrize("findings", [volume(), pictures()], ids=["nifti", "pictures"])
+def test_other_formats_have_no_series_to_refer_to(findings, format, tmp_path):
+    with pytest.raises(OutputError, match=f"no series that {format} could refer to.*choose among"):
+        write(report(findings), tmp_path / "out", ["json", format])
+    assert not (tmp_path / "out").exists()
