@@ -1,4 +1,4 @@
-"""Pictures of slices for the page: lung window, lesions in color, sides marked R and L."""
+"""Pictures of slices for the page: lung window, lesions in color, ends marked R, L, A or P."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from groundglass.findings import Findings
 from groundglass.intensity import window_hu
-from groundglass.labels import Label, Lesion, Lung
+from groundglass.labels import Label, Lesion, Lobe, Lung
 from groundglass.scan import CTScan
 
 AXIAL_WIDTH_PX = 420
@@ -20,6 +20,9 @@ CORONAL_WIDTH_PX = 560
 
 TINT = 0.32
 """Opacity of the color within a lesion: the tissue below must stay readable."""
+
+LOBE_TINT = 0.14
+"""Opacity of the color within a lobe."""
 
 MARGIN_MM = 14.0
 """Body that is shown around the lungs."""
@@ -41,6 +44,7 @@ class Plane:
         lesions: Label set ``Lesion``, the same shape.
         aspect: Height of a pixel over its width.
         width_px: Width of the finished picture.
+        ends: Letters that mark the left and the right end of the picture.
     """
 
     grey: NDArray[np.uint8]
@@ -48,6 +52,7 @@ class Plane:
     lesions: NDArray[np.uint8]
     aspect: float = 1.0
     width_px: int = AXIAL_WIDTH_PX
+    ends: tuple[str, str] = ("R", "L")
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -117,6 +122,31 @@ def coronal(findings: Findings, row: int, box: Box) -> Plane:
     )
 
 
+def sagittal(findings: Findings, column: int, box: Box) -> Plane:
+    """A sagittal slice of a volume in the lung window, head up and front to the left."""
+    scan = findings.scan
+    assert isinstance(scan, CTScan)
+    cut = (box[0], box[1], column)
+    return Plane(
+        _lung_window(scan.slices[cut]),
+        findings.lungs.array[cut],
+        findings.lesions.array[cut],
+        scan.spacing_mm[0] / scan.spacing_mm[1],
+        CORONAL_WIDTH_PX,
+        ("A", "P"),
+    )
+
+
+def sagittal_column(findings: Findings, lung: Lung) -> int:
+    """The column whose slice of a lung shows most lesion; most lung where there is none."""
+    lesion, area = np.zeros((2, findings.lungs.array.shape[2]), np.int64)
+    for lungs, lesions in zip(findings.lungs.array, findings.lesions.array, strict=True):
+        inside = lungs == int(lung)
+        area += np.count_nonzero(inside, axis=0)
+        lesion += np.count_nonzero(inside & (lesions > 0), axis=0)
+    return int(np.argmax(lesion if lesion.any() else area))
+
+
 def coronal_row(findings: Findings) -> int:
     """The row whose coronal slice shows most lesion in the lungs; most lung where there is none."""
     lesion, lung = np.zeros((2, findings.lungs.array.shape[1]), np.int64)
@@ -127,17 +157,32 @@ def coronal_row(findings: Findings) -> int:
 
 
 def plain(plane: Plane, alt: str) -> Picture:
-    """The plane as it is, with R and L."""
-    return _finish(_enlarge(plane), alt)
+    """The plane as it is, with its ends marked."""
+    return _finish(_enlarge(plane), alt, plane.ends)
 
 
 def overlaid(plane: Plane, alt: str) -> Picture:
-    """The plane with lungs outlined and lesions outlined and tinted, with R and L."""
+    """The plane with lungs outlined and lesions outlined and tinted."""
     grey = _enlarge(plane)
     picture = np.stack([grey, grey, grey], axis=-1)
     _draw(picture, plane.lungs, Lung, tint=0.0)
     _draw(picture, plane.lesions, Lesion, tint=TINT)
-    return _finish(picture, alt)
+    return _finish(picture, alt, plane.ends)
+
+
+def lobes_overlaid(plane: Plane, lobes: NDArray[np.uint8], alt: str) -> Picture:
+    """The plane with its lobes outlined and lightly tinted, and lesions outlined.
+
+    Args:
+        plane: The cut.
+        lobes: Label set ``Lobe``, the shape of the plane.
+        alt: What it shows.
+    """
+    grey = _enlarge(plane)
+    picture = np.stack([grey, grey, grey], axis=-1)
+    _draw(picture, lobes, Lobe, tint=LOBE_TINT)
+    _draw(picture, plane.lesions, Lesion, tint=0.0)
+    return _finish(picture, alt, plane.ends)
 
 
 def _lung_window(voxels_hu: NDArray[np.int16]) -> NDArray[np.uint8]:
@@ -183,17 +228,20 @@ def _area(inside: NDArray[np.bool_], size_px: tuple[int, int]) -> NDArray[np.boo
     return np.asarray(area, np.bool_)
 
 
-def _finish(pixels: NDArray[np.uint8], alt: str) -> Picture:
+def _finish(pixels: NDArray[np.uint8], alt: str, ends: tuple[str, str]) -> Picture:
     image = Image.fromarray(pixels)
-    _mark_sides(image)
+    _mark_ends(image, ends)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
     data = base64.b64encode(stream.getvalue()).decode("ascii")
     return Picture(f"data:image/jpeg;base64,{data}", image.width, image.height, alt)
 
 
-def _mark_sides(image: Image.Image) -> None:
+def _mark_ends(image: Image.Image, ends: tuple[str, str]) -> None:
     size = min(_MARKER * image.width, image.height / 3)
     font, draw, inset = ImageFont.load_default(max(size, 1.0)), ImageDraw.Draw(image), size / 3
-    for letter, x, anchor in (("R", inset, "la"), ("L", image.width - inset, "ra")):
+    for letter, x, anchor in (
+        (ends[0], inset, "la"),
+        (ends[1], image.width - inset, "ra"),
+    ):
         draw.text((x, inset), letter, "white", font, anchor, stroke_width=2, stroke_fill="black")

@@ -22,6 +22,7 @@ from groundglass.write.key_slices import (
     lesion_weights,
 )
 from groundglass.write.profile import Profile, profile
+from groundglass.write.region_map import region_map
 from groundglass.write.slices import SliceRow, slice_table
 from groundglass.write.wording import NARROW_SPACE, TIMES, printable, quantity
 
@@ -29,6 +30,7 @@ HEADLINES = (
     "percentage_of_opacity",
     "percentage_of_high_opacity",
     "mosmed_category",
+    "ct_severity_score",
     "opacity_volume_ml",
     "lung_volume_ml",
 )
@@ -79,7 +81,7 @@ def page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"printable": printable, "shown": shown}
+    environment.filters |= {"printable": printable, "shown": shown, "total": total}
     return environment.get_template("report.html.j2").render(
         version=__version__,
         warning=NOT_A_MEDICAL_DEVICE,
@@ -88,6 +90,7 @@ def page(report: Report) -> str:
         headlines=[s for s in map(report.score, HEADLINES) if s],
         scores=report.scores,
         lungs=list(Lung),
+        region_map=region_map(report),
         figures=list(_figures(findings, rows, chosen)),
         is_volume=isinstance(findings.scan, CTScan),
         window=_window(),
@@ -111,6 +114,12 @@ def shown(score: Score, value: float) -> str:
         if stem.endswith("-"):
             return f"{stem}{value:.0f}"
     return quantity(value, score.unit)
+
+
+def total(score: Score) -> str:
+    """The value of the whole patient; a sum of grades with the most that it can be."""
+    text = shown(score, score.value)
+    return f"{text} of {score.maximum:.0f}" if text.isdigit() and score.maximum else text
 
 
 def _chosen(findings: Findings, rows: list[SliceRow]) -> list[int]:
@@ -194,6 +203,7 @@ def _provenance(report: Report) -> dict[str, str]:
         "system": made.system,
         "weights, SHA-256": made.weights_sha256,
         "lungs": made.lungs_method,
+        "lobes and regions": made.regions_source,
         "device": made.device,
         "settings": _listed(made.settings) or "defaults",
         "libraries": _listed(made.libraries),
