@@ -1,17 +1,30 @@
 import shutil
 import subprocess
+from time import perf_counter
 
+import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
+from scipy import ndimage
 
+from groundglass.data.phantom import make_phantom
+from groundglass.data.phantom_dicom import slice_dataset
 from groundglass.errors import OutputError
-from groundglass.labels import Lesion, Lung
+from groundglass.findings import Findings
+from groundglass.labels import Lesion, Lung, Region
+from groundglass.mask import Mask
+from groundglass.report import Report
+from groundglass.scan import CTScan, Source
 from groundglass.write import dicom_labelmap, dicom_seg, write
+from groundglass.write.dicom_labelmap import label_map
 from groundglass.write.dicom_segments import LEAST_LESION_ML, largest_lesions
+from groundglass.write.dicom_source import save, source_series
+from tests.read.tiny_chest import UIDS
 from tests.write.dicom_series import (
     ORIENTATIONS,
+    PROVENANCE,
     center_mm,
     errors_of,
     expected_center_mm,
@@ -171,3 +184,47 @@ def test_other_formats_have_no_series_to_refer_to(findings, format, tmp_path):
     with pytest.raises(OutputError, match=f"no series that {format} could refer to.*choose among"):
         write(report(findings), tmp_path / "out", ["json", format])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lesion_is_what_touches_corners_included(axial):
+    lesions = axial.findings.lesions
+    least = LEAST_LESION_ML / lesions.voxel_volume_ml
+    expected = []
+    for kind in Lesion:
+        numbers, count = ndimage.label(lesions.array == kind, np.ones((3, 3, 3)))
+        sizes = ndimage.sum_labels(numbers > 0, numbers, range(1, count + 1))
+        expected += [int(size) for size in sizes if size >= least]
+    found = largest_lesions(axial.findings)
+    assert [int(lesion.voxels.sum()) for lesion in found] == sorted(expected, reverse=True)[:10]
+    for lesion in found:
+        assert (lesions.array[lesion.voxels] == lesion.label).all()
+
+
+@pytest.mark.slow
+def test_ten_segments_of_300_slices_take_seconds_and_few_bytes(tmp_path):
+    """The figure that was promised: at most 10 s and 5 MB."""
+    lobes = make_phantom(1, shape=(75, 128, 128)).lobes
+    numbers = np.kron(lobes.array, np.ones((4, 4, 4), np.uint8))
+    numbers[:, 256:][numbers[:, 256:] > 0] += 5  # each lobe in a front and a back half
+    large = hd.Volume.from_components(
+        np.zeros(numbers.shape, np.int16),
+        spacing=(1.0, 0.7, 0.7),
+        center_position=(0.0, 0.0, 0.0),
+        patient_orientation="FPL",
+        coordinate_system="PATIENT",
+    )
+    headers = [slice_dataset(large, i, i + 1, UIDS) for i in range(len(numbers))]
+    for header in headers:
+        del header.PixelData
+    source = Source("large", "dicom", headers=tuple(headers), stored=large.get_geometry())
+    scan = CTScan(large, source)
+    mask, lungs = Mask.on(scan, numbers, Region), Mask.on(scan, numbers > 0, Lung)
+    found = Report(Findings(scan, lungs, Mask.on(scan, 0 * numbers, Lesion)), (), PROVENANCE)
+    begin = perf_counter()
+    series = source_series(scan)
+    file = save(label_map(found, series, mask, "regions"), found, series, tmp_path / "large.dcm")
+    assert perf_counter() - begin <= 10
+    assert file.stat().st_size < 5e6
+    made = pydicom.dcmread(file)
+    assert made.NumberOfFrames > 250
+    assert len(made.SegmentSequence) == 11  # with the background

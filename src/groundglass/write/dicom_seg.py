@@ -86,6 +86,9 @@ def segmentation(
         **about,
     )
     made.ContentCreatorName = ""
+    dimensions = derived_uid("dimensions", made.SOPInstanceUID)  # highdicom draws one by chance
+    for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
+        item.DimensionOrganizationUID = dimensions
     if told := comments(report, series):
         made.ImageComments = shorten(told, 10240)
     return made

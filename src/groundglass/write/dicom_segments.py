@@ -59,24 +59,40 @@ def largest_lesions(findings: Findings) -> list[Segment]:
     """
     mask = findings.lesions
     found = [one for kind in mask.labels for one in _components(mask, kind)]
-    found.sort(key=lambda one: -one[0])
+    found.sort(key=lambda one: -one.size)
     segments = []
-    for number, (_, kind, voxels) in enumerate(found[:MOST_LESIONS], start=1):
-        segments.append(_segment(f"lesion {number}: {kind.title}", kind, voxels, mask))
+    for number, one in enumerate(found[:MOST_LESIONS], start=1):
+        voxels = np.zeros(mask.array.shape, np.bool_)
+        voxels[one.box] = one.numbers == one.number
+        segments.append(_segment(f"lesion {number}: {one.kind.title}", one.kind, voxels, mask))
     return segments
 
 
-def _components(mask: Mask, kind: Label) -> Iterator[tuple[int, Label, NDArray[np.bool_]]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Component:
+    size: int
+    kind: Label
+    number: int
+    numbers: NDArray[np.unsignedinteger]
+    box: tuple[slice, slice, slice]
+
+
+def _components(mask: Mask, kind: Label) -> Iterator[_Component]:
+    """The largest components of one kind, numbered within the smallest box around them all."""
     voxels = mask.array == int(kind)
     if not voxels.any():
         return
-    numbers = cc3d.connected_components(voxels, connectivity=26)
-    counts = np.bincount(numbers.ravel())
+    ends = [np.flatnonzero(voxels.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(int(first), int(last) + 1) for first, last in ends)
+    numbers = cc3d.connected_components(voxels[box], connectivity=26)
+    counts = cc3d.statistics(numbers, no_slice_conversion=True)["voxel_counts"].astype(np.int64)
     counts[0] = 0
     least = LEAST_LESION_ML / mask.voxel_volume_ml
     for number in np.argsort(-counts, kind="stable")[:MOST_LESIONS]:
         if counts[number] >= least:
-            yield int(counts[number]), kind, numbers == number
+            yield _Component(
+                int(counts[number]), kind, int(number), numbers, (box[0], box[1], box[2])
+            )
 
 
 def _segment(name: str, label: Label, voxels: NDArray[np.bool_], mask: Mask) -> Segment:

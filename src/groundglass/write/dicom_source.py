@@ -1,6 +1,7 @@
 """The DICOM series that results refer to, with headers that conform to the standard."""
 
 import logging
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, config
 from pydicom.datadict import dictionary_VR
-from pydicom.uid import UID, CTImageStorage
+from pydicom.uid import RE_VALID_UID, UID, CTImageStorage
 from pydicom.valuerep import validate_value
 
 from groundglass.errors import OutputError
@@ -219,7 +220,7 @@ def comments(report: Report, series: SourceSeries) -> str:
 def save(dataset: Dataset, report: Report, series: SourceSeries, file: Path) -> Path:
     """Write an object; the same report gives the same bytes."""
     created = datetime.fromisoformat(report.provenance.created)
-    dataset.PatientName = series.patient_name
+    dataset.add_new("PatientName", "PN", series.patient_name)  # the old element may be shared
     dataset.InstanceCreationDate = created.strftime("%Y%m%d")
     dataset.InstanceCreationTime = created.strftime("%H%M%S")
     for equipment in dataset.get("ContributingEquipmentSequence", []):
@@ -273,11 +274,13 @@ def _uid(
 ) -> UID:
     """A valid identifier: the header's own, or one computed from it or from its context."""
     found = str(header.get(keyword) or "")
-    if found and UID(found).is_valid and found not in seen:
+    if re.fullmatch(RE_VALID_UID, found) and len(found) <= 64 and found not in seen:
         return UID(found)
+    made = derived_uid(keyword, found, otherwise)
     why = "missing" if not found else "used twice" if found in seen else "not valid"
-    replaced[f"{keyword} was {why} and was replaced by one computed from it"] += 1
-    return derived_uid(keyword, found, otherwise)
+    one_by_one = f" ('{shorten(found, 64)}' by '{made}')" if keyword != "SOPInstanceUID" else ""
+    replaced[f"{keyword} was {why} and was replaced by a computed one{one_by_one}"] += 1
+    return made
 
 
 def _add_groups(image: Dataset, header: Dataset) -> None:
