@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from groundglass.errors import OutputError, UnknownNameError
+from groundglass.errors import MissingExtraError, OutputError, UnknownNameError
 from groundglass.write.folder import check_folder, move_in_when_done
 
 if TYPE_CHECKING:  # the list of formats is asked for by `--help`, which must not wait for numpy
@@ -37,11 +38,13 @@ class Format:
         module: Module whose ``write(report, folder)`` writes it and returns the files it made;
             loaded on first use.
         needs_series: Whether it can be written for scans that were read from DICOM alone.
+        package: Package of the extra ``pdf`` that it needs.
     """
 
     meaning: str
     module: str
     needs_series: bool = False
+    package: str = ""
 
     @property
     def writer(self) -> "Callable[[Report, Path], list[Path]]":
@@ -56,6 +59,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "json": Format("Everything that was measured, for programs.", f"{__name__}.record"),
         "csv": Format("One table row with the scores.", f"{__name__}.table"),
         "nifti": Format("The masks as NIfTI (as PNG for pictures).", f"{__name__}.masks"),
+        "pdf": Format(
+            "The page as PDF (needs groundglass[pdf]).", f"{__name__}.pdf", package="weasyprint"
+        ),
+        "fhir": Format("The scores as FHIR R4 DiagnosticReport.", f"{__name__}.fhir"),
         "seg": Format("The masks as DICOM Segmentation.", f"{__name__}.dicom_seg", True),
         "seg-labelmap": Format(
             "The masks as compressed DICOM Label Map Segmentations.",
@@ -65,6 +72,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "sr": Format("The scores as DICOM structured report.", f"{__name__}.dicom_sr", True),
         "ko": Format(
             "The key images as DICOM Key Object Selection.", f"{__name__}.dicom_key_images", True
+        ),
+        "pdf-dicom": Format(
+            "The page as DICOM Encapsulated PDF (needs groundglass[pdf]).",
+            f"{__name__}.dicom_pdf",
+            True,
+            "weasyprint",
         ),
     }
 )
@@ -95,6 +108,7 @@ def write(
 
     Raises:
         UnknownNameError: If a format does not exist.
+        MissingExtraError: If a format needs a package that is not installed.
         OutputError: If the scan does not allow a format, the folder cannot be written, or a file
             of the user is in the way. The folder is then as it was.
     """
@@ -117,11 +131,18 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
 
     Raises:
         UnknownNameError: If a format does not exist.
+        MissingExtraError: If a format needs a package that is not installed.
         OutputError: If a format needs a DICOM series, and the scan was read from another format.
     """
     for name in formats:
         if name not in FORMATS:
             raise UnknownNameError.of("format", name, FORMATS)
+        package = FORMATS[name].package
+        if package and find_spec(package) is None:
+            raise MissingExtraError(
+                f"found no {package}, expected it for the format {name}; "
+                "pip install 'groundglass[pdf]', or choose another format"
+            )
     wanting = [name for name in formats if FORMATS[name].needs_series]
     if wanting and not scan.source.headers:
         others = ", ".join(name for name, format in FORMATS.items() if not format.needs_series)
