@@ -14,7 +14,7 @@ from tests.systems.system_tester import SystemTester, cohort_table, phantom, pic
 
 class TestBaselineUnet(SystemTester):
     name = "baseline_unet"
-    parameters_m = 3.67
+    parameters_m = 3.68
 
 
 @pytest.fixture(scope="module")

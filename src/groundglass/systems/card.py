@@ -50,7 +50,7 @@ class Card(_Part):
         network: Settings that rebuild the network.
         size_px: (row, column) of the input.
         lesion_threshold: Probability above which a pixel is lesion, chosen on validation.
-        metrics: Measured results, in words with split and spread, by data set.
+        metrics: Measured results by ``cohort/split/structure/metric``, as in ``BENCHMARKS.md``.
         deviations: Where it differs from the publication.
         weights: Shipped weights, if any.
     """
@@ -64,7 +64,7 @@ class Card(_Part):
     network: dict[str, str | int | float | list[int]]
     size_px: tuple[int, int]
     lesion_threshold: float = 0.5
-    metrics: dict[str, str] = {}
+    metrics: dict[str, float] = {}
     deviations: tuple[str, ...] = ()
     weights: Weights | None = None
 

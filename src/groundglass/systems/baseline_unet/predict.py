@@ -83,11 +83,11 @@ class Predictor:
         for index, pixels in enumerate(scan.slices):
             grey = picture_grey(pixels)
             body = find_body(pixels)
-            box = Box.around(body) or Box.whole(pixels.shape)
-            lungs = clean_lung_sides(self._lungs(grey, box) * body)
-            box = Box.around(lungs > 0, LUNG_MARGIN)
-            if box is not None:
-                lungs = clean_lung_sides(self._lungs(grey, box) * body)
+            body_box = Box.around(body) or Box.whole(pixels.shape)
+            lungs = clean_lung_sides(self._lungs(grey, body_box) * body)
+            lungs_box = Box.around(lungs > 0, LUNG_MARGIN)
+            if lungs_box is not None:
+                lungs = clean_lung_sides(self._lungs(grey, lungs_box) * body)
             masks.append(lungs)
             if progress is not None:
                 progress((index + 1) / len(scan.slices))
