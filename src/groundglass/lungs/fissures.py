@@ -12,10 +12,13 @@ doi:10.1159/000507265). Fissures differ much between people: those of the two le
 of the height apart.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from groundglass.labels import Lung
 
 Floats = NDArray[np.float32]
 
@@ -30,6 +33,7 @@ class Surface:
         bend: Change of that slope towards the back.
         tilt: Change of height towards the ribs.
         twist: Change of that tilt towards the back.
+        bow: Change of that tilt towards the ribs.
     """
 
     height: float
@@ -37,18 +41,36 @@ class Surface:
     bend: float = 0.0
     tilt: float = 0.0
     twist: float = 0.0
+    bow: float = 0.0
 
     def at(self, depth: Floats, breadth: Floats) -> Floats:
         """Height above which lies the one lobe and below which the other."""
-        back, out = depth - np.float32(0.5), breadth - np.float32(0.6)
-        heights: Floats = (
-            self.height
-            + back * (self.slope + self.bend * back)
-            + out * (self.tilt + self.twist * back)
-        ).astype(np.float32)
+        heights: Floats = surface_terms(depth, breadth) @ np.array(astuple(self), np.float32)
         return heights
 
+    def changed(self, change: NDArray[np.float64]) -> "Surface":
+        """The surface with this added to its six attributes."""
+        return Surface(*(a + float(b) for a, b in zip(astuple(self), change, strict=True)))
 
-RIGHT_OBLIQUE = Surface(height=0.53, slope=-0.69, bend=0.18, tilt=-0.07, twist=0.01)
-LEFT_OBLIQUE = Surface(height=0.51, slope=-0.71, bend=0.05, tilt=0.03, twist=0.14)
-HORIZONTAL = Surface(height=0.40, slope=0.03)
+
+def surface_terms(depth: Floats, breadth: Floats) -> Floats:
+    """What the six attributes of a surface are multiplied with, along the last axis.
+
+    Args:
+        depth: Depth, shape (row, 1).
+        breadth: Breadth, shape (1, column).
+    """
+    back, out = np.broadcast_arrays(depth - np.float32(0.5), breadth - np.float32(0.6))
+    return np.stack([np.ones_like(back), back, back**2, out, out * back, out**2], axis=-1)
+
+
+OBLIQUE, HORIZONTAL = "oblique", "horizontal"
+
+MEAN_FISSURES: Mapping[Lung, Mapping[str, Surface]] = {
+    Lung.RIGHT: {
+        OBLIQUE: Surface(height=0.53, slope=-0.69, bend=0.18, tilt=-0.07, twist=0.01),
+        HORIZONTAL: Surface(height=0.40, slope=0.03),
+    },
+    Lung.LEFT: {OBLIQUE: Surface(height=0.51, slope=-0.71, bend=0.05, tilt=0.03, twist=0.14)},
+}
+"""The mean fissures of each lung, the oblique one first."""

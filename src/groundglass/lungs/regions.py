@@ -1,6 +1,6 @@
 """The five lobes and the 20 regions of CT-SS, from the shape of the lungs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 from groundglass.errors import NotMeasurableError
 from groundglass.labels import Lobe, Lung, Region
-from groundglass.lungs.fissures import HORIZONTAL, LEFT_OBLIQUE, RIGHT_OBLIQUE
+from groundglass.lungs.fissure_evidence import seen_fissure
+from groundglass.lungs.fissures import HORIZONTAL, MEAN_FISSURES, OBLIQUE, Surface
 from groundglass.lungs.lung_frame import LungFrame
 from groundglass.lungs.segments import DIVISIONS, PlacedPart, paint, place
 from groundglass.mask import Mask
 from groundglass.scan import CTScan
 
 ANATOMICAL_MODEL = "anatomical model"
-"""Lobes and segments estimated from the shape of the lungs alone."""
+"""Lobes and segments estimated from the shape of the lungs."""
 
 GIVEN_LOBES = "given lobes"
 """Lobes from a mask of the user, segments estimated within them."""
@@ -42,7 +43,8 @@ class Regions:
     Attributes:
         lobes: Label set ``Lobe``.
         regions: Label set ``Region``.
-        source: Where the lobes come from: ``ANATOMICAL_MODEL`` or ``GIVEN_LOBES``.
+        source: Where the lobes come from: ``ANATOMICAL_MODEL``, followed by the fissures that the
+            scan shows, or ``GIVEN_LOBES``.
     """
 
     lobes: Mask
@@ -53,8 +55,8 @@ class Regions:
 def find_regions(scan: CTScan, lungs: Mask, lobes: Mask | None = None) -> Regions:
     """The five lobes and the 20 regions of CT-SS.
 
-    The lobes are estimated: mean fissures are laid into each lung by its shape. They follow the
-    anatomy of most people, not this patient's own fissures. Segments are estimated within lobes.
+    The lobes are estimated: mean fissures are laid into each lung by its shape, and moved to where
+    the scan clearly shows the patient's own. Segments are estimated within lobes.
 
     Args:
         scan: The scan.
@@ -66,20 +68,28 @@ def find_regions(scan: CTScan, lungs: Mask, lobes: Mask | None = None) -> Region
             lung too short: the model needs the whole lung.
     """
     frames = [f for lung in Lung if (f := LungFrame.of(lungs.array, lung)) is not None]
+    source = GIVEN_LOBES
     if lobes is None:
-        for frame in frames:
-            _refuse_part_of_a_lung(frame, lungs.array, scan.spacing_mm[0])
-    of_lobe = np.zeros(lungs.array.shape, np.uint8) if lobes is None else lobes.array
+        lobes, source = _estimated_lobes(scan, lungs, frames)
     of_region = np.zeros(lungs.array.shape, np.uint8)
     for frame in frames:
-        if lobes is None:
-            _paint_lobes(frame, lungs.array, of_lobe)
-        _paint_regions(frame, of_lobe, of_region)
-    return Regions(
-        lobes or Mask.on(scan, of_lobe, Lobe),
-        Mask.on(scan, of_region, Region),
-        ANATOMICAL_MODEL if lobes is None else GIVEN_LOBES,
+        _paint_regions(frame, lobes.array, of_region)
+    return Regions(lobes, Mask.on(scan, of_region, Region), source)
+
+
+def _estimated_lobes(scan: CTScan, lungs: Mask, frames: Sequence[LungFrame]) -> tuple[Mask, str]:
+    for frame in frames:
+        _refuse_part_of_a_lung(frame, lungs.array, scan.spacing_mm[0])
+    of_lobe = np.zeros(lungs.array.shape, np.uint8)
+    all_seen: list[str] = []
+    for frame in frames:
+        fissures, seen = _fissures(scan, lungs.array, frame)
+        all_seen += seen
+        _paint_lobes(frame, lungs.array, fissures, of_lobe)
+    source = (
+        f"{ANATOMICAL_MODEL}, {' and '.join(all_seen)} as seen" if all_seen else ANATOMICAL_MODEL
     )
+    return Mask.on(scan, of_lobe, Lobe), source
 
 
 def _refuse_part_of_a_lung(frame: LungFrame, lungs: NDArray[np.uint8], slice_mm: float) -> None:
@@ -95,19 +105,37 @@ def _refuse_part_of_a_lung(frame: LungFrame, lungs: NDArray[np.uint8], slice_mm:
         raise NotMeasurableError(f"a {frame.lung.title} only {length_mm:.0f} mm long", expected)
 
 
-def _paint_lobes(frame: LungFrame, lungs: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
-    right = frame.lung is Lung.RIGHT
+def _paint_lobes(
+    frame: LungFrame,
+    lungs: NDArray[np.uint8],
+    fissures: Mapping[str, Surface],
+    target: NDArray[np.uint8],
+) -> None:
     upper, *middle, lower = (np.uint8(lobe) for lobe in LOBES_OF[frame.lung])
     _, depth, breadth = frame.coordinates(frame.box[0].start)
-    oblique = (RIGHT_OBLIQUE if right else LEFT_OBLIQUE).at(depth, breadth)
-    horizontal = HORIZONTAL.at(depth, breadth)
+    heights = {name: fissure.at(depth, breadth) for name, fissure in fissures.items()}
     for index in range(frame.box[0].start, frame.box[0].stop):
         height = frame.coordinates(index)[0]
-        numbers = np.where(oblique < height, lower, upper)
-        if right:
-            numbers[(horizontal < height) & (oblique >= height)] = middle[0]
+        below_oblique = heights[OBLIQUE] < height
+        numbers = np.where(below_oblique, lower, upper)
+        if middle:
+            numbers[(heights[HORIZONTAL] < height) & ~below_oblique] = middle[0]
         window = (index, *frame.box[1:])
         np.copyto(target[window], numbers, where=lungs[window] == int(frame.lung))
+
+
+def _fissures(
+    scan: CTScan, lungs: NDArray[np.uint8], frame: LungFrame
+) -> tuple[dict[str, Surface], list[str]]:
+    """The fissures of a lung, and which of them the scan shows."""
+    found: dict[str, Surface] = {}
+    seen: list[str] = []
+    for name, mean in MEAN_FISSURES[frame.lung].items():
+        own = seen_fissure(scan.slices, lungs, frame, scan.spacing_mm, mean, found.get(OBLIQUE))
+        found[name] = own or mean
+        if own is not None:
+            seen.append(f"{frame.lung.title.split()[0]} {name} fissure")
+    return found, seen
 
 
 def _paint_regions(frame: LungFrame, lobes: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
