@@ -73,6 +73,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "ko": Format(
             "The key images as DICOM Key Object Selection.", f"{__name__}.dicom_key_images", True
         ),
+        "sc": Format(
+            "The key slices as DICOM Secondary Capture, lesions drawn in.",
+            f"{__name__}.dicom_capture",
+            True,
+        ),
         "pdf-dicom": Format(
             "The page as DICOM Encapsulated PDF (needs groundglass[pdf]).",
             f"{__name__}.dicom_pdf",
