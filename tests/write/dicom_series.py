@@ -58,12 +58,13 @@ def store(folder: Path, orientation="FPL", *, multi_frame=False, change=None, ph
     return folder
 
 
-def report_of(folder: Path, *, lesions=True, phantom=PHANTOM) -> Report:
+def report_of(folder: Path, *, lesions=True, lobes=False, phantom=PHANTOM) -> Report:
     """What groundglass would report if it found exactly what is there."""
     scan = read(folder, tolerate=("thick-slices",))
     lungs = Mask.on(scan, phantom.lungs.array, phantom.lungs.labels)
     found = phantom.lesions.array if lesions else np.zeros_like(phantom.lesions.array)
-    findings = Findings(scan, lungs, Mask.on(scan, found, phantom.lesions.labels))
+    known = Mask.on(scan, phantom.lobes.array, phantom.lobes.labels) if lobes else None
+    findings = Findings(scan, lungs, Mask.on(scan, found, phantom.lesions.labels), known)
     scores, notes = score_all(findings)
     return Report(findings, scores, PROVENANCE, (*scan.source.notes, *notes))
 

@@ -154,7 +154,7 @@ def test_what_was_not_found_has_no_segment(tmp_path):
     (file,) = dicom_seg.write(healthy, tmp_path)
     assert list(segments_of(file)) == ["right lung", "left lung"]
     assert errors_of(file) == []
-    assert [f.name for f in dicom_labelmap.write(healthy, tmp_path)] == ["segmentation_lungs.dcm"]
+    assert [f.name for f in dicom_labelmap.write(healthy, tmp_path)] == ["labelmap_lungs.dcm"]
 
 
 def test_the_object_belongs_to_the_study_of_the_scan(axial, tmp_path):

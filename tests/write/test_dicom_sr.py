@@ -4,7 +4,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from groundglass.labels import Lesion, Lung
+from groundglass.labels import Lesion, Lobe, Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.write import dicom_key_images, dicom_seg, dicom_sr, write
 from groundglass.write.dicom_segments import largest_lesions
@@ -214,3 +214,24 @@ def test_an_identifier_is_always_replaced_by_the_same(tmp_path):
     assert objects[0].StudyInstanceUID == objects[1].StudyInstanceUID
     assert objects[0].FrameOfReferenceUID == objects[1].FrameOfReferenceUID
     assert objects[0].FrameOfReferenceUID != objects[0].StudyInstanceUID
+
+
+def test_lobes_have_their_segments_and_their_scores_refer_to_them(tmp_path):
+    found = report_of(store(tmp_path / "scan"), lobes=True)
+    names = ["structured_report.dcm", "segmentation.dcm", "segmentation_lobes.dcm"]
+    files = {f.name: f for f in write(found, tmp_path / "out", ["sr", "seg"])}
+    assert list(files) == names
+    lobes = pydicom.dcmread(files["segmentation_lobes.dcm"])
+    labels = {s.SegmentNumber: s.SegmentLabel for s in lobes.SegmentSequence}
+    assert list(labels.values()) == [lobe.title for lobe in Lobe]
+    groups = groups_of(pydicom.dcmread(files["structured_report.dcm"]))
+    assert set(labels.values()) <= set(groups)
+    for lobe in Lobe:
+        (segment,) = items(groups[lobe.title], "Referenced Segment")
+        reference = segment.ReferencedSOPSequence[0]
+        assert reference.ReferencedSOPInstanceUID == lobes.SOPInstanceUID
+        assert labels[reference.ReferencedSegmentNumber] == lobe.title
+        (site,) = items(groups[lobe.title], "Finding Site")
+        assert site.ConceptCodeSequence[0].CodeValue == lobe.code[0]
+    for file in files.values():
+        assert errors_of(file) == []

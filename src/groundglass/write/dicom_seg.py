@@ -1,8 +1,8 @@
 """Masks as a DICOM Segmentation with one bit a voxel: what nearly every archive and viewer takes.
 
 One object holds the lungs, each kind of lesion and the largest lesions one by one; segments may
-overlap. It is the default of the two segmentation formats: the label map (see ``dicom_labelmap``)
-is smaller, but the standard knows it since 2024 only.
+overlap. A second one holds the lobes, where they are known. The label map (``dicom_labelmap``) is
+smaller, but the standard knows it since 2024 only.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from groundglass.labels import Label
+from groundglass.mask import Mask
 from groundglass.report import Report
 from groundglass.write.dicom_segments import Segment, category, coded, kinds, largest_lesions
 from groundglass.write.dicom_source import (
@@ -31,6 +32,7 @@ from groundglass.write.dicom_source import (
 )
 
 FILE = "segmentation.dcm"
+LOBES_FILE = "segmentation_lobes.dcm"
 SERIES_NUMBER = 9001
 KIND = "lungs and lesions"
 
@@ -38,11 +40,17 @@ KIND = "lungs and lesions"
 def write(report: Report, folder: Path) -> list[Path]:
     """Write ``segmentation.dcm`` into an existing folder.
 
+    Where the lobes are known, ``segmentation_lobes.dcm`` holds them.
+
     Raises:
         OutputError: If the scan was not read from a DICOM series.
     """
-    series = source_series(report.findings.scan)
-    return [save(binary_segmentation(report, series), report, series, folder / FILE)]
+    series, lobes = source_series(report.findings.scan), report.findings.lobes
+    files = [save(binary_segmentation(report, series), report, series, folder / FILE)]
+    if lobes is not None and lobes.array.any():
+        made = of_one_mask(report, series, lobes, "lobes")
+        files.append(save(made, report, series, folder / LOBES_FILE))
+    return files
 
 
 def binary_segmentation(report: Report, series: SourceSeries) -> Dataset:
@@ -53,6 +61,25 @@ def binary_segmentation(report: Report, series: SourceSeries) -> Dataset:
     for layer, segment in zip(stacked, segments, strict=True):
         layer[:] = series.place(found.lungs.voxels.with_array(segment.voxels))
     return segmentation(report, series, segments, np.moveaxis(stacked, 0, -1), KIND)
+
+
+def of_one_mask(
+    report: Report, series: SourceSeries, mask: Mask, kind: str, **encoding: Any
+) -> Dataset:
+    """A mask that is not empty as a Segmentation; labels without a voxel are left out.
+
+    Args:
+        report: What is written.
+        series: The series it refers to.
+        mask: Mask on the grid of its scan.
+        kind: What the object is, in a few words.
+        encoding: As for :func:`segmentation`.
+    """
+    segments, numbers = kinds(mask), np.zeros(256, np.uint8)
+    for number, segment in enumerate(segments, start=1):
+        numbers[int(segment.label)] = number
+    voxels = numbers[series.place(mask.voxels).astype(np.uint8)]
+    return segmentation(report, series, segments, voxels, kind, **encoding)
 
 
 def segmentation(

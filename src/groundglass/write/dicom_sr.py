@@ -57,19 +57,20 @@ _PUBLIC_CODES = {"lung_volume_ml": codes.SCT.Volume}
 def write(report: Report, folder: Path) -> list[Path]:
     """Write ``structured_report.dcm`` into an existing folder.
 
-    It refers to the segments of ``segmentation.dcm`` where that lies in the folder already.
+    It refers to the segments of the segmentations that lie in the folder already.
 
     Raises:
         OutputError: If the scan was not read from a DICOM series.
     """
-    series, file = source_series(report.findings.scan), folder / dicom_seg.FILE
-    masks = pydicom.dcmread(file, stop_before_pixels=True) if file.exists() else None
+    series = source_series(report.findings.scan)
+    files = [folder / name for name in (dicom_seg.FILE, dicom_seg.LOBES_FILE)]
+    masks = [pydicom.dcmread(f, stop_before_pixels=True) for f in files if f.exists()]
     made = structured_report(report, series, masks)
     return [save(made, report, series, folder / FILE)]
 
 
-def structured_report(report: Report, series: SourceSeries, masks: Dataset | None) -> Dataset:
-    """The scores as a structured report that may refer to a segmentation."""
+def structured_report(report: Report, series: SourceSeries, masks: Sequence[Dataset]) -> Dataset:
+    """The scores as a structured report that refers to segments of the same name."""
     groups = [*_scores(report, series, masks), *_lesions(report, series)]
     content = hd.sr.MeasurementReport(
         observation_context=_observer(report),
@@ -82,7 +83,7 @@ def structured_report(report: Report, series: SourceSeries, masks: Dataset | Non
             hd.sr.TextContentItem(codes.DCM.Comment, text, hd.sr.RelationshipTypeValues.CONTAINS)
         )
     made: Dataset = hd.sr.Comprehensive3DSR(
-        evidence=[*series.images, *([masks] if masks else [])],
+        evidence=[*series.images, *masks],
         content=content,
         is_complete=True,
         coding_schemes=[_scheme()],
@@ -98,10 +99,10 @@ def concept(score: Score) -> hd.sr.CodedConcept:
     return hd.sr.CodedConcept(score.name, SCHEME, shorten(score.title.capitalize(), 64))
 
 
-def _scores(report: Report, series: SourceSeries, masks: Dataset | None) -> Iterator[Group]:
+def _scores(report: Report, series: SourceSeries, masks: Sequence[Dataset]) -> Iterator[Group]:
     parts = dict.fromkeys(part for score in report.scores for part in score.parts)
     whole = [(score, score.value) for score in report.scores]
-    yield _group(report, series, WHOLE, whole, None)
+    yield _group(report, series, WHOLE, whole, ())
     for part in parts:
         values = [(s, s.parts[part]) for s in report.scores if part in s.parts]
         yield _group(report, series, part, values, masks)
@@ -112,7 +113,7 @@ def _group(
     series: SourceSeries,
     part: str,
     values: Sequence[tuple[Score, float]],
-    masks: Dataset | None,
+    masks: Sequence[Dataset],
 ) -> Group:
     label = _label_of(part)
     uid = derived_uid("scores", series.images[0].SeriesInstanceUID, part)
@@ -126,18 +127,18 @@ def _group(
             _meaning(score) for score, _ in values if score.meaning and part == WHOLE
         ],
     }
-    number = _segment_number(masks, part)
-    if masks is None or number is None:
+    segment = next(_segments(masks, part), None)
+    if segment is None:
         return hd.sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=hd.sr.TrackingIdentifier(uid, part), **known
         )
-    segment = masks.SegmentSequence[number - 1]
+    holder, described = segment
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(segment.TrackingUID, part),
+        tracking_identifier=hd.sr.TrackingIdentifier(described.TrackingUID, part),
         referenced_segment=hd.sr.ReferencedSegment(
-            masks.SOPClassUID,
-            masks.SOPInstanceUID,
-            number,
+            holder.SOPClassUID,
+            holder.SOPInstanceUID,
+            int(described.SegmentNumber),
             source_series=hd.sr.SourceSeriesForSegmentation(series.images[0].SeriesInstanceUID),
         ),
         finding_type=codes.SCT.AnatomicalStructure,
@@ -171,9 +172,12 @@ def _volume(segment: Segment, series: SourceSeries) -> hd.sr.Measurement:
     )
 
 
-def _segment_number(masks: Dataset | None, part: str) -> int | None:
-    found = [] if masks is None else [s for s in masks.SegmentSequence if s.SegmentLabel == part]
-    return int(found[0].SegmentNumber) if found else None
+def _segments(masks: Sequence[Dataset], part: str) -> Iterator[tuple[Dataset, Dataset]]:
+    """Segments of that name, each with the object that holds it."""
+    for holder in masks:
+        for segment in holder.SegmentSequence:
+            if segment.SegmentLabel == part:
+                yield holder, segment
 
 
 def _label_of(part: str) -> Label | None:
