@@ -3,8 +3,8 @@ import pytest
 
 from groundglass.intensity import (
     LUNG_WINDOW_HU,
-    TISSUE_GREY,
-    picture_grey,
+    TISSUE_GRAY,
+    picture_gray,
     read_picture_window,
     window_hu,
 )
@@ -26,30 +26,30 @@ def as_picture(hu: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def test_the_ends_of_the_window_are_black_and_white() -> None:
     low, high = LUNG_WINDOW_HU
-    grey = window_hu(np.array([low - 500, low, (low + high) / 2, high, high + 500]))
-    np.testing.assert_allclose(grey, [0, 0, 0.5, 1, 1])
+    gray = window_hu(np.array([low - 500, low, (low + high) / 2, high, high + 500]))
+    np.testing.assert_allclose(gray, [0, 0, 0.5, 1, 1])
 
 
-def test_soft_tissue_has_the_grey_that_fills_borders() -> None:
-    assert window_hu(np.array([40.0]))[0] == pytest.approx(TISSUE_GREY, abs=0.005)
+def test_soft_tissue_has_the_gray_that_fills_borders() -> None:
+    assert window_hu(np.array([40.0]))[0] == pytest.approx(TISSUE_GRAY, abs=0.005)
 
 
 def test_a_lung_windowed_picture_is_taken_as_it_stands() -> None:
     picture = as_picture(slice_hu(), *LUNG_WINDOW_HU)
     assert not read_picture_window(picture).full_range
-    np.testing.assert_allclose(picture_grey(picture), picture / 255, atol=1e-6)
+    np.testing.assert_allclose(picture_gray(picture), picture / 255, atol=1e-6)
 
 
-def test_a_full_range_picture_comes_to_the_grey_of_its_hounsfield_units() -> None:
+def test_a_full_range_picture_comes_to_the_gray_of_its_hounsfield_units() -> None:
     hu = slice_hu()
     picture = as_picture(hu, -1024, 1690)
     assert read_picture_window(picture).full_range
     lung = (hu > -1000) & (hu < 100)
-    difference = picture_grey(picture)[lung] - window_hu(hu)[lung]
+    difference = picture_gray(picture)[lung] - window_hu(hu)[lung]
     assert abs(difference.mean()) < 0.02
     assert difference.std() < 0.02
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_picture_of_one_grey_has_a_finite_grey(value: int) -> None:
-    assert np.isfinite(picture_grey(np.full((20, 30), value, np.uint8))).all()
+def test_a_picture_of_one_gray_has_a_finite_gray(value: int) -> None:
+    assert np.isfinite(picture_gray(np.full((20, 30), value, np.uint8))).all()

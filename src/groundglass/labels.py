@@ -1,15 +1,15 @@
-"""Label numbers, names and colours of lungs and lesions: the only place they are defined."""
+"""Label numbers, names and colors of lungs and lesions: the only place they are defined."""
 
 from enum import IntEnum
 from typing import Self
 
 
 class Label(IntEnum):
-    """A number in a mask with the words and the colour that go with it.
+    """A number in a mask with the words and the color that go with it.
 
     Attributes:
         title: Name for people, in lower case.
-        color: Display colour, ``#rrggbb``, told apart by colour-blind readers as well.
+        color: Display color, ``#rrggbb``, told apart by color-blind readers as well.
         code: What it is in a public terminology: code value, DICOM coding scheme designator
             (``SCT`` for SNOMED CT, ``DCM`` for DICOM's own) and code meaning; ``None`` where
             there is no right one.

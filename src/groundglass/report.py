@@ -48,7 +48,7 @@ class Provenance(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """The result of analysing one scan.
+    """The result of analyzing one scan.
 
     Attributes:
         findings: The scan, its lungs and its lesions.

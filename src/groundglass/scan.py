@@ -100,7 +100,7 @@ class CTScan:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance between neighbouring voxels along slice, row and column, in mm."""
+        """Distance between neighboring voxels along slice, row and column, in mm."""
         slice_mm, row_mm, column_mm = self.voxels.spacing
         return float(slice_mm), float(row_mm), float(column_mm)
 
@@ -109,12 +109,12 @@ class CTScan:
 class CTSlices:
     """Pictures of axial CT slices as they stand in articles, teaching files and public sets.
 
-    They have no Hounsfield units and no millimetres. Right lung on the left of the picture, as
+    They have no Hounsfield units and no millimeters. Right lung on the left of the picture, as
     radiologists look at it.
 
     Attributes:
         names: Name of each picture without its suffix, unique, the name of its mask.
-        slices: Grey values 0 (black) to 255 (white) as uint8, one (row, column) array per
+        slices: Gray values 0 (black) to 255 (white) as uint8, one (row, column) array per
             picture; sizes may differ.
         source: Where they came from.
     """
@@ -124,7 +124,7 @@ class CTSlices:
     source: Source
 
     def __post_init__(self) -> None:
-        """Refuse a name that stands twice and a picture that is not grey."""
+        """Refuse a name that stands twice and a picture that is not gray."""
         if len(self.names) != len(self.slices) or len(set(self.names)) != len(self.names):
             raise UnreadableScanError(
                 f"found {len(self.slices)} pictures with {len(set(self.names))} different names, "

@@ -40,9 +40,9 @@ def one_case(tmp_path: Path) -> Case:
 
 def test_targets_lie_on_the_picture(one_case: Case) -> None:
     item = SliceDataset([one_case], (96, 128))[0]
-    grey, lesion = item["grey"][0], item["lesions"] == 3
-    assert grey[lesion].mean() == pytest.approx(150 / 255, abs=0.02)
-    assert grey[item["lungs"] == Lung.LEFT].mean() == pytest.approx(60 / 255, abs=0.02)
+    gray, lesion = item["gray"][0], item["lesions"] == 3
+    assert gray[lesion].mean() == pytest.approx(150 / 255, abs=0.02)
+    assert gray[item["lungs"] == Lung.LEFT].mean() == pytest.approx(60 / 255, abs=0.02)
 
 
 def test_targets_lie_on_the_picture_after_every_turn_and_mirror(one_case: Case) -> None:
@@ -53,7 +53,7 @@ def test_targets_lie_on_the_picture_after_every_turn_and_mirror(one_case: Case) 
     for epoch in range(12):
         item = dataset[(epoch, 0)]
         lesion = item["lesions"] == 3
-        assert item["grey"][0][lesion].mean() == pytest.approx(150 / 255, abs=0.04)
+        assert item["gray"][0][lesion].mean() == pytest.approx(150 / 255, abs=0.04)
         columns = [torch.nonzero(item["lungs"] == side)[:, 1].float().mean() for side in Lung]
         assert columns[0] < columns[1], "the right lung lies on the left of the picture"
 
@@ -62,7 +62,7 @@ def test_a_draw_is_the_same_again_and_another_epoch_differs(one_case: Case) -> N
     dataset = SliceDataset([one_case], (64, 96), AugmentConfig(cutout=0.4), seed=3)
     first, again, other = dataset[(4, 0)], dataset[(4, 0)], dataset[(5, 0)]
     assert all(torch.equal(first[key], again[key]) for key in first)
-    assert not torch.equal(first["grey"], other["grey"])
+    assert not torch.equal(first["gray"], other["gray"])
 
 
 def test_unknown_lungs_are_marked_unknown(one_case: Case) -> None:
@@ -74,19 +74,19 @@ def test_cutout_covers_no_more_than_its_share() -> None:
     config = AugmentConfig(
         contrast=(1, 1), brightness=0, gamma=(1, 1), noise=0, blur_px=0, cutout=0.4
     )
-    grey = np.full((50, 80), 0.5, np.float32)
+    gray = np.full((50, 80), 0.5, np.float32)
     for seed in range(20):
-        changed = Augment.seeded(config, seed).grey(grey) != np.float32(0.5)
+        changed = Augment.seeded(config, seed).gray(gray) != np.float32(0.5)
         rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
         assert len(rows) <= 20
         assert len(columns) <= 20
         assert changed.sum() == len(rows) * len(columns)
 
 
-def test_augmented_grey_stays_between_black_and_white() -> None:
-    grey = np.random.default_rng(0).random((40, 60), np.float32) * 2 - 0.5
+def test_augmented_gray_stays_between_black_and_white() -> None:
+    gray = np.random.default_rng(0).random((40, 60), np.float32) * 2 - 0.5
     for seed in range(20):
-        changed = Augment.seeded(AugmentConfig(), seed).grey(grey)
+        changed = Augment.seeded(AugmentConfig(), seed).gray(gray)
         assert changed.min() >= 0
         assert changed.max() <= 1
         assert changed.dtype == np.float32

@@ -17,7 +17,7 @@ def smooth_picture(rows: int, columns: int) -> np.ndarray:
 def test_to_the_input_and_back_is_the_same_picture(rows: int, columns: int) -> None:
     picture = smooth_picture(rows, columns)
     frame = Frame.fit(Box.whole(picture.shape), picture.shape, (256, 256))
-    restored = frame.restore(frame.grey(picture))
+    restored = frame.restore(frame.gray(picture))
     inner = np.s_[2:-2, 2:-2]
     np.testing.assert_allclose(restored[inner], picture[inner], atol=0.02)
 
@@ -32,9 +32,9 @@ def test_a_pixel_lands_where_the_matrix_says(rows: int, columns: int) -> None:
 
 def test_proportions_are_kept_and_the_rest_is_filled() -> None:
     frame = Frame.fit(Box.whole((50, 50)), (50, 50), (100, 200))
-    grey = frame.grey(np.zeros((50, 50), np.float32), fill=0.7)
-    assert (grey[:, :45] == np.float32(0.7)).all()
-    assert (grey[5:95, 55:145] == 0).all()
+    gray = frame.gray(np.zeros((50, 50), np.float32), fill=0.7)
+    assert (gray[:, :45] == np.float32(0.7)).all()
+    assert (gray[5:95, 55:145] == 0).all()
     assert frame.scale == pytest.approx(2)
 
 

@@ -170,7 +170,7 @@ BROKEN_VOLUMES = {
         ["sform in", "qform in", "--tolerate conflicting-affines"],
     ),
     "nifti: two spacings": (nifti(header=other_zooms), ["pixdim 1 x 1 x 1 mm"]),
-    "nifti: in metres": (nifti(header=tiny), ["0.01 x 0.0035 x 0.00325 mm", "at least 0.05 mm"]),
+    "nifti: in meters": (nifti(header=tiny), ["0.01 x 0.0035 x 0.00325 mm", "at least 0.05 mm"]),
     "nifti: sheared": (nifti(header=sheared), ["axes that lean by", "perpendicular"]),
     "nifti: micrometres": (nifti(header=in_micrometres), ["lengths in micrometres"]),
     "nifti: not finite": (

@@ -197,7 +197,7 @@ def test_what_the_header_says_besides_is_noted(values, name, words, tmp_path) ->
     np.testing.assert_array_equal(scan.slices, CHEST.slices)
 
 
-def test_positions_rounded_to_tenths_of_a_millimetre_are_even(tmp_path) -> None:
+def test_positions_rounded_to_tenths_of_a_millimeter_are_even(tmp_path) -> None:
     parts = datasets()
     for number, part in enumerate(parts):
         x, y, _ = part.ImagePositionPatient

@@ -1,4 +1,4 @@
-"""What the user tolerates is done exactly, in millimetres, and noted."""
+"""What the user tolerates is done exactly, in millimeters, and noted."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,7 +49,7 @@ def linear_slices(steps_mm: list[float], lean_mm: float = 0.0) -> hd.Volume:
 
 
 def places(scan: CTScan) -> NDArray[np.float64]:
-    """LPS millimetres of every voxel."""
+    """LPS millimeters of every voxel."""
     indices = np.indices(scan.slices.shape).reshape(3, -1).T
     return scan.voxels.map_indices_to_reference(indices).reshape(*scan.slices.shape, 3)
 
@@ -86,7 +86,7 @@ def test_uneven_slices_are_resampled_without_moving_anything(steps_mm) -> None:
 
 @settings(max_examples=settings.default.max_examples // 4)
 @given(st.floats(2, 15) | st.floats(-15, -2))
-def test_a_tilted_gantry_is_straightened_in_millimetres(degrees) -> None:
+def test_a_tilted_gantry_is_straightened_in_millimeters(degrees) -> None:
     lean = float(np.tan(np.radians(degrees)))
     with TemporaryDirectory() as folder:
         parts = linear_slices([10.0] * 11, lean)

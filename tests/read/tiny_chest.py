@@ -49,7 +49,7 @@ def tiny_chest() -> CTScan:
 
 
 def marker_position(scan: CTScan) -> NDArray[np.float64]:
-    """Centroid of the marker in LPS millimetres."""
+    """Centroid of the marker in LPS millimeters."""
     indices = np.argwhere(scan.slices >= MARKER_HU - 5)
     position: NDArray[np.float64] = scan.voxels.map_indices_to_reference(indices).mean(axis=0)
     return position

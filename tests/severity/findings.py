@@ -48,8 +48,8 @@ def pictures(lungs, lesions):
     """Findings of a set of pictures, one (row, column) list per picture."""
     lungs = [np.asarray(s) for s in lungs]
     names = tuple(f"picture {i}" for i in range(len(lungs)))
-    grey = [np.zeros(s.shape, np.uint8) for s in lungs]
-    scan = CTSlices(names, grey, Source("hand", "pictures"))
+    gray = [np.zeros(s.shape, np.uint8) for s in lungs]
+    scan = CTSlices(names, gray, Source("hand", "pictures"))
     masks = Mask.on(scan, lungs, Lung), Mask.on(scan, [np.asarray(s) for s in lesions], Lesion)
     return Findings(scan, *masks)
 

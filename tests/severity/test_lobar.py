@@ -108,10 +108,10 @@ def test_no_opacity_is_zero_everywhere(score):
 
 
 @given(half_percents, st.sampled_from([0.3, 1.0, 5.0]))
-def test_larger_voxels_leave_the_scores_alone(percents, millimetres):
+def test_larger_voxels_leave_the_scores_alone(percents, millimeters):
     findings = in_parts(percents, Lobe)
     masks = (m.array for m in (findings.lungs, findings.lesions))
-    scaled = volume(*masks, findings.scan.slices, (millimetres,) * 3, findings.lobes.array)
+    scaled = volume(*masks, findings.scan.slices, (millimeters,) * 3, findings.lobes.array)
     for score in ALL:
         assert score(scaled) == score(findings)
 

@@ -41,9 +41,9 @@ def cohort_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, split in enumerate(("train", "val", "test")):
         made = make_phantom(seed, shape=(24, 96, 128))
         for k in (8, 11, 14):
-            grey = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
+            gray = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
             files = {
-                "image": grey,
+                "image": gray,
                 "lungs": (made.lungs.array[k] > 0).astype(np.uint8) * 255,
                 "lesions": made.lesions.array[k] % 4,  # an effusion lies outside the lungs
             }

@@ -22,11 +22,11 @@ def chest() -> CTSlices:
     """A slice of the phantom, whole and cropped to the lungs, windowed and full range."""
     made = make_phantom(1, shape=(40, 192, 256))
     k = 18
-    grey = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
+    gray = (window_hu(made.scan.slices[k]) * 255).astype(np.uint8)
     hu = np.clip((made.scan.slices[k] + 1024.0) / 2700 * 255, 0, 255).astype(np.uint8)
     rows, columns = (np.flatnonzero(made.lungs.array[k].any(axis)) for axis in (1, 0))
     crop = np.s_[rows[0] - 4 : rows[-1] + 4, columns[0] - 4 : columns[-1] + 4]
-    slices = (grey, np.ascontiguousarray(grey[crop]), hu)
+    slices = (gray, np.ascontiguousarray(gray[crop]), hu)
     chest = CTSlices(("whole", "cropped", "full-range"), slices, Source("chest", "pictures"))
     return chest, made.lungs.array[k], crop
 

@@ -81,7 +81,7 @@ def dicom_volume():
 def pictures(names=("a", "b", "c"), shapes=None, *, lesions=True):
     """Findings of pictures whose sizes differ; the lesion shrinks from picture to picture."""
     shapes = shapes or [(60 + 4 * (i % 5), 90 + 6 * (i % 3)) for i in range(len(names))]
-    grey, lungs, found = [], [], []
+    gray, lungs, found = [], [], []
     for i, (rows, columns) in enumerate(shapes):
         one = lungs_array((8, rows, columns))[4]
         lesion = np.zeros_like(one)
@@ -89,8 +89,8 @@ def pictures(names=("a", "b", "c"), shapes=None, *, lesions=True):
             lesion[rows // 2 : rows // 2 + max(1, 12 - i % 12), columns // 6 : columns // 3] = 1
         lungs.append(one)
         found.append(lesion)
-        grey.append(np.where(one > 0, 40 + 80 * lesion, 230).astype(np.uint8))
-    scan = CTSlices(tuple(names), tuple(grey), Source("teaching file", "pictures"))
+        gray.append(np.where(one > 0, 40 + 80 * lesion, 230).astype(np.uint8))
+    scan = CTSlices(tuple(names), tuple(gray), Source("teaching file", "pictures"))
     return Findings(scan, Mask.on(scan, lungs, Lung), Mask.on(scan, found, Lesion))
 
 

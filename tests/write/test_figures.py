@@ -42,9 +42,9 @@ def dark(rows=100, columns=140, aspect=1.0):
 @pytest.mark.parametrize("draw", [plain, overlaid])
 @pytest.mark.parametrize("shape", [(100, 140), (300, 120), (12, 16)])
 def test_r_stands_on_the_left_and_l_on_the_right(draw, shape):
-    grey = pixels(draw(dark(*shape), "x"))[..., 0]
-    middle = grey.shape[1] // 2
-    left, right = grey[:, :middle], grey[:, middle:]
+    gray = pixels(draw(dark(*shape), "x"))[..., 0]
+    middle = gray.shape[1] // 2
+    left, right = gray[:, :middle], gray[:, middle:]
     assert left.max() > 200
     assert right.max() > 200
     assert holes(left) == 1
@@ -63,10 +63,10 @@ def test_the_overlay_lies_on_the_lesion_and_nowhere_else():
 
 
 def test_a_lesion_of_the_right_lung_is_tinted_on_the_left_of_the_picture():
-    grey = np.full((80, 120), 90, np.uint8)
-    lesions = np.zeros_like(grey)
+    gray = np.full((80, 120), 90, np.uint8)
+    lesions = np.zeros_like(gray)
     lesions[30:50, 20:35] = Lesion.GROUND_GLASS
-    shown = pixels(overlaid(Plane(grey, np.zeros_like(grey), lesions), "x"))
+    shown = pixels(overlaid(Plane(gray, np.zeros_like(gray), lesions), "x"))
     yellow = (shown[..., 0] - shown[..., 2]) > 40
     rows, columns = np.nonzero(yellow)
     assert columns.mean() / shown.shape[1] == pytest.approx(27 / 120, abs=0.02)
@@ -75,10 +75,10 @@ def test_a_lesion_of_the_right_lung_is_tinted_on_the_left_of_the_picture():
 
 def test_kinds_have_the_colors_of_their_labels():
     for kind in Lesion:
-        grey = np.full((40, 40), 60, np.uint8)
-        lesions = np.zeros_like(grey)
+        gray = np.full((40, 40), 60, np.uint8)
+        lesions = np.zeros_like(gray)
         lesions[10:30, 10:30] = kind
-        plane = Plane(grey, np.zeros_like(grey), lesions)
+        plane = Plane(gray, np.zeros_like(gray), lesions)
         shown = pixels(overlaid(plane, "x"))
         middle = shown[shown.shape[0] // 2, shown.shape[1] // 2]
         color = np.array([int(kind.color[i : i + 2], 16) for i in (1, 3, 5)])
@@ -87,20 +87,20 @@ def test_kinds_have_the_colors_of_their_labels():
 
 def test_a_lesion_of_one_pixel_is_visible():
     for size in (30, 2000):
-        grey = np.full((size, size), 60, np.uint8)
-        lesions = np.zeros_like(grey)
+        gray = np.full((size, size), 60, np.uint8)
+        lesions = np.zeros_like(gray)
         lesions[size // 2, size // 4] = Lesion.CONSOLIDATION
-        shown = pixels(overlaid(Plane(grey, np.zeros_like(grey), lesions), "x"))
+        shown = pixels(overlaid(Plane(gray, np.zeros_like(gray), lesions), "x"))
         red = (shown[..., 0] - shown[..., 1]) > 15
         assert red.any()
         assert np.nonzero(red)[1].mean() / shown.shape[1] == pytest.approx(0.25, abs=0.03)
 
 
 def test_lungs_are_outlined_and_not_filled():
-    grey = np.full((60, 60), 60, np.uint8)
-    lungs = np.zeros_like(grey)
+    gray = np.full((60, 60), 60, np.uint8)
+    lungs = np.zeros_like(gray)
     lungs[15:45, 15:45] = Lung.RIGHT
-    shown = pixels(overlaid(Plane(grey, lungs, np.zeros_like(grey)), "x"))
+    shown = pixels(overlaid(Plane(gray, lungs, np.zeros_like(gray)), "x"))
     blue = (shown[..., 2] - shown[..., 0]) > 40
     assert blue.any()
     assert not blue[blue.shape[0] // 2, blue.shape[1] // 2]
@@ -149,10 +149,10 @@ def test_the_box_holds_both_lungs_and_some_body():
 
 def test_air_is_black_and_tissue_is_bright_in_the_lung_window():
     plane = axial(volume(), SHAPE[0] // 2)
-    assert plane.grey[plane.lungs == 0].min() > 200
-    assert np.median(plane.grey[plane.lungs == 2]) < 80
+    assert plane.gray[plane.lungs == 0].min() > 200
+    assert np.median(plane.gray[plane.lungs == 2]) < 80
 
 
 def test_pictures_are_shown_as_they_are():
     findings = pictures()
-    assert np.array_equal(axial(findings, 1).grey, findings.scan.slices[1])
+    assert np.array_equal(axial(findings, 1).gray, findings.scan.slices[1])

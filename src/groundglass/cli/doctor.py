@@ -93,7 +93,7 @@ def _weights() -> Iterator[Check]:
             yield Check(name, False, str(error))
             continue
         found = "present, checksum right" if intact else "damaged; reinstall groundglass"
-        yield Check(name, intact, f"{found} ({card.weights.licence})")
+        yield Check(name, intact, f"{found} ({card.weights.license})")
 
 
 def _device() -> Check:

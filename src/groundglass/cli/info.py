@@ -21,9 +21,9 @@ def systems(as_json: Json = False) -> None:
         say_json(json.dumps([card.model_dump(mode="json") for card in cards], indent=2))
         return
     say_table(
-        ("system", "what it is", "finds", "licence of the weights"),
+        ("system", "what it is", "finds", "license of the weights"),
         (
-            (c.name, c.title, ", ".join(c.labels), c.weights.licence if c.weights else "no weights")
+            (c.name, c.title, ", ".join(c.labels), c.weights.license if c.weights else "no weights")
             for c in cards
         ),
     )

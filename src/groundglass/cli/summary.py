@@ -40,7 +40,7 @@ def say_notes(notes: Sequence[Note]) -> None:
 
 def say_files(files: Sequence[Path]) -> None:
     """Print where the results lie: each file, or the folder where there are many."""
-    if len(files) > 6:
+    if len(files) > 8:
         folder = files[0].parent
         while not all(folder in file.parents for file in files):
             folder = folder.parent

@@ -1,0 +1,1 @@
+"""What systems learn from and are tested on: cohorts, slices, and the phantom."""

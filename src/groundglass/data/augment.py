@@ -20,12 +20,12 @@ class AugmentConfig(BaseModel):
         aspect: Largest stretch of one side against the other, as a share.
         shift: Largest shift, as a share of the input's side.
         flip: Share of slices mirrored left to right (their sides are swapped with them).
-        contrast: Smallest and largest factor on grey values, as from a wider or narrower window.
-        brightness: Largest offset of grey values.
+        contrast: Smallest and largest factor on gray values, as from a wider or narrower window.
+        brightness: Largest offset of gray values.
         gamma: Smallest and largest exponent.
-        noise: Largest standard deviation of grey noise.
+        noise: Largest standard deviation of gray noise.
         blur_px: Largest standard deviation of blur; half of the slices stay sharp.
-        cutout: Sides of a rectangle of one random grey, up to this share of the shorter side.
+        cutout: Sides of a rectangle of one random gray, up to this share of the shorter side.
         outside: Share of slices set in a body outline with dark air around it.
     """
 
@@ -83,53 +83,53 @@ class Augment:
         return replace(frame, matrix=matrix), mirrored
 
     def fill(self) -> float:
-        """Grey beyond the border: soft tissue of some tone."""
+        """Gray beyond the border: soft tissue of some tone."""
         return float(self.random.uniform(0.7, 1.0))
 
-    def grey(self, grey: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Grey values seen through another window, kernel and dose, clipped to 0 to 1."""
+    def gray(self, gray: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Gray values seen through another window, kernel and dose, clipped to 0 to 1."""
         c, uniform = self.config, self.random.uniform
-        grey = grey * np.float32(uniform(*c.contrast)) + np.float32(
+        gray = gray * np.float32(uniform(*c.contrast)) + np.float32(
             uniform(-c.brightness, c.brightness)
         )
-        grey = np.clip(grey, 0.0, 1.0) ** np.float32(np.exp(uniform(*np.log(c.gamma))))
+        gray = np.clip(gray, 0.0, 1.0) ** np.float32(np.exp(uniform(*np.log(c.gamma))))
         sigma = uniform(-c.blur_px, c.blur_px)
         if sigma > 0.3:
-            grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
+            gray = np.asarray(cv2.GaussianBlur(gray, (0, 0), sigma), np.float32)
         elif sigma < -0.6 * c.blur_px:
-            grey = grey + np.float32(0.8) * (grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
-        noise = self.random.standard_normal(grey.shape, np.float32)
-        grey = grey + noise * np.float32(uniform(0.0, c.noise))
-        return np.clip(self._cutout(grey), 0.0, 1.0).astype(np.float32)
+            gray = gray + np.float32(0.8) * (gray - cv2.GaussianBlur(gray, (0, 0), 1.0))
+        noise = self.random.standard_normal(gray.shape, np.float32)
+        gray = gray + noise * np.float32(uniform(0.0, c.noise))
+        return np.clip(self._cutout(gray), 0.0, 1.0).astype(np.float32)
 
-    def outside(self, grey: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def outside(self, gray: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Dark air around a body outline, beyond the picture's own border.
 
         Args:
-            grey: Input of the network, (row, column).
+            gray: Input of the network, (row, column).
             known: Where it shows the picture itself.
         """
         if self.random.random() >= self.config.outside:
-            return grey
-        rows, columns = grey.shape
+            return gray
+        rows, columns = gray.shape
         center = ((columns - 1) // 2, (rows - 1) // 2)
         axes = (
             round(columns * self.random.uniform(0.45, 0.6)),
             round(rows * self.random.uniform(0.42, 0.6)),
         )
-        body = np.zeros(grey.shape, np.uint8)
+        body = np.zeros(gray.shape, np.uint8)
         cv2.ellipse(body, center, axes, 0.0, 0.0, 360.0, 1, -1)
         air = np.float32(self.random.uniform(0.0, 0.2))
-        return np.where(known | (body == 1), grey, air).astype(np.float32)
+        return np.where(known | (body == 1), gray, air).astype(np.float32)
 
-    def _cutout(self, grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _cutout(self, gray: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.config.cutout <= 0:
-            return grey
-        rows, columns = grey.shape
+            return gray
+        rows, columns = gray.shape
         longest = self.config.cutout * min(rows, columns)
         height, width = (int(self.random.uniform(0, longest)) for _ in range(2))
         top = int(self.random.integers(0, rows - height + 1))
         left = int(self.random.integers(0, columns - width + 1))
-        grey = grey.copy()
-        grey[top : top + height, left : left + width] = self.random.random()
-        return grey
+        gray = gray.copy()
+        gray[top : top + height, left : left + width] = self.random.random()
+        return gray

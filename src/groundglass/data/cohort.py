@@ -40,7 +40,7 @@ class Case(BaseModel):
         patient: Patient, or the closest thing known; never crosses a split.
         series: Series the slice comes from; empty where it stands alone.
         split: ``train``, ``val`` or ``test``.
-        image: Grey 8-bit picture.
+        image: Gray 8-bit picture.
         lungs: Mask of the lungs; empty where not known.
         lungs_values: Values in the lungs file and the label each means, ``255:both`` or
             ``1:right 2:left``.
@@ -71,14 +71,14 @@ class Case(BaseModel):
         return self
 
     def read_image(self) -> NDArray[np.uint8]:
-        """Grey picture, (row, column)."""
-        return _read_grey(self.image)
+        """Gray picture, (row, column)."""
+        return _read_gray(self.image)
 
     def read_lungs(self) -> NDArray[np.uint8] | None:
         """Lungs, (row, column), 1 inside; ``None`` where not known."""
         if self.lungs is None:
             return None
-        pixels = _read_grey(self.lungs)
+        pixels = _read_gray(self.lungs)
         return np.isin(pixels, list(_parse_values(self.lungs_values))).astype(np.uint8)
 
     def read_lesions(self) -> NDArray[np.uint8] | None:
@@ -91,7 +91,7 @@ class Case(BaseModel):
         table = np.zeros(256, np.uint8)
         for value, number in _parse_values(self.lesions_values).items():
             table[value] = int(number)
-        return table[_read_grey(self.lesions)]
+        return table[_read_gray(self.lesions)]
 
 
 def _parse_values(text: str) -> dict[int, str]:
@@ -99,10 +99,10 @@ def _parse_values(text: str) -> dict[int, str]:
     return {int(value): meaning for value, _, meaning in pairs}
 
 
-def _read_grey(path: Path) -> NDArray[np.uint8]:
+def _read_gray(path: Path) -> NDArray[np.uint8]:
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
-        raise CohortError(f"found '{path}' unreadable, expected a grey picture; replace the file")
+        raise CohortError(f"found '{path}' unreadable, expected a gray picture; replace the file")
     return np.asarray(pixels, np.uint8)
 
 

@@ -12,7 +12,7 @@ from groundglass.data.augment import Augment, AugmentConfig
 from groundglass.data.cohort import UNKNOWN, Case
 from groundglass.data.sides import tell_sides
 from groundglass.geometry.frame import Box, Frame
-from groundglass.intensity import picture_grey
+from groundglass.intensity import picture_gray
 from groundglass.labels import Lung
 
 Draw = tuple[int, int]
@@ -22,7 +22,7 @@ Draw = tuple[int, int]
 class SliceDataset(Dataset[dict[str, torch.Tensor]]):
     """Slices of a cohort, framed, standardized and, in training, augmented.
 
-    Each item holds ``grey`` (1, row, column) float32 from 0 to 1; ``lungs`` (row, column) uint8
+    Each item holds ``gray`` (1, row, column) float32 from 0 to 1; ``lungs`` (row, column) uint8
     ``Lung`` numbers; ``lesions`` (row, column) uint8 ``Lesion`` numbers; 255 where not known; and
     ``case``, the index.
 
@@ -58,19 +58,19 @@ class SliceDataset(Dataset[dict[str, torch.Tensor]]):
         picture = self._pictures[index]
         rows, columns = picture.shape
         frame = Frame.fit(Box.whole(picture.shape), (rows, columns), self.size_px)
-        grey = picture_grey(picture)
+        gray = picture_gray(picture)
         mirrored = False
         if self.augment is None:
-            pixels = np.clip(frame.grey(grey), 0.0, 1.0)
+            pixels = np.clip(frame.gray(gray), 0.0, 1.0)
         else:
             augment = Augment.seeded(self.augment, self.seed, epoch, index)
             frame, mirrored = augment.frame(frame)
             known = frame.labels(np.ones_like(picture)) == 1
-            pixels = augment.outside(frame.grey(grey, augment.fill()), known)
-            pixels = augment.grey(pixels)
+            pixels = augment.outside(frame.gray(gray, augment.fill()), known)
+            pixels = augment.gray(pixels)
         lungs = self._target(frame, self._lungs[index])
         return {
-            "grey": torch.from_numpy(pixels[None]),
+            "gray": torch.from_numpy(pixels[None]),
             "lungs": torch.from_numpy(_swap_sides(lungs) if mirrored else lungs),
             "lesions": torch.from_numpy(self._target(frame, self._lesions[index])),
             "case": torch.tensor(index),

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.intensity import TISSUE_GREY
+from groundglass.intensity import TISSUE_GRAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class Frame:
         """Input pixels per slice pixel."""
         return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
 
-    def grey(self, picture: NDArray[np.float32], fill: float = TISSUE_GREY) -> NDArray[np.float32]:
+    def gray(self, picture: NDArray[np.float32], fill: float = TISSUE_GRAY) -> NDArray[np.float32]:
         """Input of a network from a picture, smoothed first where it shrinks.
 
         Args:
-            picture: Grey values, (row, column).
+            picture: Gray values, (row, column).
             fill: Value beyond the border of the picture.
         """
         if self.scale < 0.75:

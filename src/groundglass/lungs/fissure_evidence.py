@@ -90,9 +90,9 @@ class Sheet:
             self.squares[chosen],
         )
 
-    def blurred(self, millimetres: float) -> "Sheet":
+    def blurred(self, millimeters: float) -> "Sheet":
         """With the contrast spread through the fissure; offsets are 1 mm apart."""
-        contrast = ndimage.gaussian_filter1d(self.contrast, millimetres, axis=1)
+        contrast = ndimage.gaussian_filter1d(self.contrast, millimeters, axis=1)
         return Sheet(self.terms, contrast, self.inside, self.offsets, self.squares)
 
     def positions(self, change: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -117,7 +117,7 @@ def seen_fissure(
         voxels_hu: Hounsfield units, shape (slice, row, column).
         lungs: Label set ``Lung``, the same shape.
         frame: The frame of the lung.
-        spacing_mm: Distance of neighbouring voxels along slice, row and column.
+        spacing_mm: Distance of neighboring voxels along slice, row and column.
         mean: The mean course of this fissure.
         floor: Another fissure below which this one is not.
     """

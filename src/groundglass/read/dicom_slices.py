@@ -25,7 +25,7 @@ class Slice:
         header: Header of the file that holds it.
         frame: Which frame of the file, from 0.
         shape: Rows and columns.
-        position: Center of the first pixel in LPS millimetres.
+        position: Center of the first pixel in LPS millimeters.
         along_row: Unit vector in which columns count up.
         along_column: Unit vector in which rows count up.
         spacing_mm: Distance between rows and between columns.

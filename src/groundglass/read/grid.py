@@ -29,13 +29,13 @@ LARGEST_SHEAR = 1e-3
 def geometry_of(
     affine: NDArray[np.float64], shape: Sequence[int], *, frame_of_reference: str | None = None
 ) -> hd.VolumeGeometry:
-    """Geometry of a volume from an affine in LPS millimetres.
+    """Geometry of a volume from an affine in LPS millimeters.
 
     Axes that rounding in the header left almost perpendicular are made so (up to
     ``LARGEST_SHEAR``).
 
     Args:
-        affine: Voxel indices to LPS millimetres, shape (4, 4).
+        affine: Voxel indices to LPS millimeters, shape (4, 4).
         shape: Voxels along each axis.
         frame_of_reference: Frame of Reference UID, if known.
 

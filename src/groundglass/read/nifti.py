@@ -24,7 +24,7 @@ from groundglass.scan import CTScan
 nib: Any = nibabel  # its functions carry no types
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_LENGTH_UNITS = {1: "metres", 3: "micrometres"}
+_LENGTH_UNITS = {1: "meters", 3: "micrometres"}
 
 
 def read_nifti(path: Path, request: Request) -> CTScan:
@@ -102,7 +102,7 @@ def _shape_of(header: Any) -> tuple[int, ...]:
     unit = int(header["xyzt_units"]) & 7
     if unit in _LENGTH_UNITS:
         raise UnreadableScanError(
-            f"found lengths in {_LENGTH_UNITS[unit]}, expected millimetres; "
+            f"found lengths in {_LENGTH_UNITS[unit]}, expected millimeters; "
             "correct xyzt_units in the header"
         )
     return shape[:3]

@@ -1,4 +1,4 @@
-"""The card of a system: what it is, what it sees, how good it is, under which licence."""
+"""The card of a system: what it is, what it sees, how good it is, under which license."""
 
 from functools import cache
 from importlib.resources import files
@@ -22,7 +22,7 @@ class Weights(_Part):
         file: Safetensors file beside the card.
         sha256: Its checksum.
         parameters_m: Parameters in millions.
-        licence: Terms of use, which follow the training data.
+        license: Terms of use, which follow the training data.
         trained_on: Training data with their splits, in words.
         seed: Seed of the run.
         config: Digest of the run's config.
@@ -31,7 +31,7 @@ class Weights(_Part):
     file: str
     sha256: str
     parameters_m: float
-    licence: str
+    license: str
     trained_on: str
     seed: int
     config: str

@@ -126,7 +126,7 @@ def keep_best(run: Run, config: RunConfig, module: SystemModule) -> None:
         file=run.weights.name,
         sha256=save_weights(module.network, run.weights),
         parameters_m=round(sum(p.numel() for p in module.network.parameters()) / 1e6, 2),
-        licence="as the training data allow",
+        license="as the training data allow",
         trained_on=f"{run.folder.name}/cohort.csv",
         seed=config.seed,
         config=config.digest(),

@@ -39,7 +39,7 @@ class Plane:
     """One cut through a scan as readers look at it: patient's right on the left, head or chest up.
 
     Attributes:
-        grey: Display grey 0 to 255, shape (row, column).
+        gray: Display gray 0 to 255, shape (row, column).
         lungs: Label set ``Lung``, the same shape.
         lesions: Label set ``Lesion``, the same shape.
         aspect: Height of a pixel over its width.
@@ -47,7 +47,7 @@ class Plane:
         ends: Letters that mark the left and the right end of the picture.
     """
 
-    grey: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
     lungs: NDArray[np.uint8]
     lesions: NDArray[np.uint8]
     aspect: float = 1.0
@@ -57,7 +57,7 @@ class Plane:
     @property
     def size_px(self) -> tuple[int, int]:
         """Width and height of the finished picture, with square pixels."""
-        rows, columns = self.grey.shape
+        rows, columns = self.gray.shape
         height = self.width_px * rows * self.aspect / columns
         shrink = min(1.0, _MAX_HEIGHT_PX / height)
         return max(1, round(self.width_px * shrink)), max(1, round(height * shrink))
@@ -163,8 +163,8 @@ def plain(plane: Plane, alt: str) -> Picture:
 
 def overlaid(plane: Plane, alt: str) -> Picture:
     """The plane with lungs outlined and lesions outlined and tinted."""
-    grey = _enlarge(plane)
-    picture = np.stack([grey, grey, grey], axis=-1)
+    gray = _enlarge(plane)
+    picture = np.stack([gray, gray, gray], axis=-1)
     _draw(picture, plane.lungs, Lung, tint=0.0)
     _draw(picture, plane.lesions, Lesion, tint=TINT)
     return _finish(picture, alt, plane.ends)
@@ -178,8 +178,8 @@ def lobes_overlaid(plane: Plane, lobes: NDArray[np.uint8], alt: str) -> Picture:
         lobes: Label set ``Lobe``, the shape of the plane.
         alt: What it shows.
     """
-    grey = _enlarge(plane)
-    picture = np.stack([grey, grey, grey], axis=-1)
+    gray = _enlarge(plane)
+    picture = np.stack([gray, gray, gray], axis=-1)
     _draw(picture, lobes, Lobe, tint=LOBE_TINT)
     _draw(picture, plane.lesions, Lesion, tint=0.0)
     return _finish(picture, alt, plane.ends)
@@ -191,10 +191,10 @@ def _lung_window(voxels_hu: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 def _enlarge(plane: Plane) -> NDArray[np.uint8]:
     width, height = plane.size_px
-    shrinks = width < plane.grey.shape[1]
+    shrinks = width < plane.gray.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    grey = np.ascontiguousarray(plane.grey)
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=how), np.uint8)
+    gray = np.ascontiguousarray(plane.gray)
+    return np.asarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
 
 
 def _draw(

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_LONG_RUN = 0.6
+_LONG_RUN = 0.8
 
 
 def find_body(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

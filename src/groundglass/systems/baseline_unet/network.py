@@ -28,7 +28,7 @@ class Output(IntEnum):
 
 
 class BaselineUnet(nn.Module):
-    """Lung grey to logits of right lung, left lung, lesion and consolidation.
+    """Lung gray to logits of right lung, left lung, lesion and consolidation.
 
     Shapes: (batch, 1, row, column) from 0 to 1, sides multiples of 32, to
     (batch, 4, row, column).
@@ -47,9 +47,9 @@ class BaselineUnet(nn.Module):
             classes=len(Output),
         )
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, gray: Tensor) -> Tensor:
         """Logits, (batch, 4, row, column)."""
-        three = (grey * 2 - 1).expand(-1, 3, -1, -1)
+        three = (gray * 2 - 1).expand(-1, 3, -1, -1)
         logits: Tensor = self.unet(three.contiguous(memory_format=torch.channels_last))
         return logits
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from groundglass.geometry.frame import Box, Frame
-from groundglass.intensity import picture_grey, window_hu
+from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion, Lung
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, CTSlices, Scan
@@ -81,21 +81,21 @@ class Predictor:
         """
         masks = []
         for index, pixels in enumerate(scan.slices):
-            grey = picture_grey(pixels)
+            gray = picture_gray(pixels)
             body = find_body(pixels)
             body_box = Box.around(body) or Box.whole(pixels.shape)
-            lungs = clean_lung_sides(self._lungs(grey, body_box) * body)
+            lungs = clean_lung_sides(self._lungs(gray, body_box) * body)
             lungs_box = Box.around(lungs > 0, LUNG_MARGIN)
             if lungs_box is not None:
-                lungs = clean_lung_sides(self._lungs(grey, lungs_box) * body)
+                lungs = clean_lung_sides(self._lungs(gray, lungs_box) * body)
             masks.append(lungs)
             if progress is not None:
                 progress((index + 1) / len(scan.slices))
         return Mask.on(scan, masks, Lung)
 
-    def _lungs(self, grey: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-        frame = Frame.fit(box, grey.shape, self.card.size_px)
-        output = next(self._outputs([(frame, grey)]))
+    def _lungs(self, gray: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+        frame = Frame.fit(box, gray.shape, self.card.size_px)
+        output = next(self._outputs([(frame, gray)]))
         return np.stack([frame.restore(output[k]) for k in (Output.RIGHT_LUNG, Output.LEFT_LUNG)])
 
     def _segment_pictures(self, scan: CTSlices, lungs: Mask, progress: Progress | None) -> Mask:
@@ -105,7 +105,7 @@ class Predictor:
             lesions = np.zeros(pixels.shape, np.uint8)
             if box is not None:
                 frame = Frame.fit(box, pixels.shape, self.card.size_px)
-                output = next(self._outputs([(frame, picture_grey(pixels))]))
+                output = next(self._outputs([(frame, picture_gray(pixels))]))
                 lesion = frame.restore(output[Output.LESION])
                 found = (lesion > self.card.lesion_threshold) & (lung > 0)
                 dense = frame.restore(output[Output.CONSOLIDATION]) > 0.5
@@ -145,7 +145,7 @@ class Predictor:
         """Probabilities (4, row, column) of each input, a few slices at a time."""
         remaining = iter(inputs)
         while some := list(islice(remaining, BATCH)):
-            grey = np.stack([np.clip(frame.grey(picture), 0.0, 1.0) for frame, picture in some])
+            gray = np.stack([np.clip(frame.gray(picture), 0.0, 1.0) for frame, picture in some])
             with torch.inference_mode():
-                batch = torch.from_numpy(grey[:, None]).to(self.device)
+                batch = torch.from_numpy(gray[:, None]).to(self.device)
                 yield from self._network(batch).sigmoid().float().cpu().numpy()

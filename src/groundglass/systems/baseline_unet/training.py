@@ -51,7 +51,7 @@ class Module(SystemModule):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy and Dice of lungs and lesions, cross-entropy of consolidation."""
-        logits = self.network(batch["grey"].to(memory_format=torch.channels_last))
+        logits = self.network(batch["gray"].to(memory_format=torch.channels_last))
         lungs, lesions = batch["lungs"][:, None], batch["lesions"][:, None]
         sides = torch.cat([lungs == Lung.RIGHT, lungs == Lung.LEFT], 1).to(logits.dtype)
         lungs_known = (lungs != UNKNOWN).to(logits.dtype)
@@ -76,7 +76,7 @@ class Module(SystemModule):
 
     def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
         """Overlaps of lungs, lesion and the two kinds of each case, at probability 0.5."""
-        logits = self.network(batch["grey"].to(memory_format=torch.channels_last))
+        logits = self.network(batch["gray"].to(memory_format=torch.channels_last))
         found = (logits > 0).cpu().numpy()
         return [
             _case_overlaps(output, lungs, lesions)
