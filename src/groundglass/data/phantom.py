@@ -89,7 +89,7 @@ def make_phantom(
 
 
 def _as_scanned(canvas: Canvas, noise_hu: float, seed: int) -> NDArray[np.int16]:
-    """Blurred like a reconstruction, with noise that neighbouring pixels share."""
+    """Blurred like a reconstruction, with noise that neighboring pixels share."""
     rng = np.random.default_rng([seed, 3])
     values = canvas.values
     for number, pixels in enumerate(values):

@@ -59,7 +59,7 @@ class Thorax:
 
     def cage(self, x: Coordinates, y: Coordinates, z: Coordinates) -> Coordinates:
         """Distance in mm outside the inner surface of the rib cage, negative inside."""
-        size = 0.62 + 0.38 * _rise(z, 5.0, 150.0)
+        size = 0.3 + 0.7 * _rise(z, 5.0, 140.0)
         return ellipse(x, y - 5.0, self.width * size, self.depth * size)
 
     def body(self, x: Coordinates, y: Coordinates, z: Coordinates) -> Coordinates:
@@ -70,7 +70,7 @@ class Thorax:
     def right_lung(self, x: Coordinates, y: Coordinates, z: Coordinates) -> Inside:
         """Whether a point lies in the right lung."""
         size = _rise(z, APEX_MM, 130.0)
-        own = ((x + 46.0 + 6.0 * size) / 88.0) ** 2 + ((y - 12.0) / 106.0) ** 2 < size**2
+        own = ((x + 46.0 + 6.0 * size) / 92.0) ** 2 + ((y - 10.0) / 124.0) ** 2 < size**2
         medial = x < self._midline(y) - self._mediastinum(y, z, 25.0)
         chest = own & medial & (z < self.right_diaphragm(x, y)) & (self.cage(x, y, z) < 0)
         return chest & ~self._heart_and_spine(x, y, z)
@@ -78,20 +78,20 @@ class Thorax:
     def left_lung(self, x: Coordinates, y: Coordinates, z: Coordinates) -> Inside:
         """Whether a point lies in the left lung."""
         size = _rise(z, APEX_MM + 4.0, 135.0)
-        own = ((x - 47.0 - 5.0 * size) / 86.0) ** 2 + ((y - 12.0) / 106.0) ** 2 < size**2
+        own = ((x - 47.0 - 5.0 * size) / 90.0) ** 2 + ((y - 10.0) / 124.0) ** 2 < size**2
         medial = x > self._midline(y) + self._mediastinum(y, z, 30.0)
         chest = own & medial & (z < self.left_diaphragm(x, y)) & (self.cage(x, y, z) < 0)
         return chest & ~self._heart_and_spine(x, y, z)
 
     def right_diaphragm(self, x: Coordinates, y: Coordinates) -> Coordinates:
         """Height in mm of the right diaphragm: highest over the liver, deepest at the back."""
-        bowl = 34.0 * ((x + 58.0) / 62.0) ** 2 + 36.0 * ((y + 8.0) / 80.0) ** 2
+        bowl = 34.0 * ((x + 58.0) / 62.0) ** 2 + _slope(y, -8.0)
         height: Coordinates = self.right_dome + bowl + 16.0 * np.clip((y - 10.0) / 70.0, 0.0, 1.0)
         return height
 
     def left_diaphragm(self, x: Coordinates, y: Coordinates) -> Coordinates:
         """Height in mm of the left diaphragm."""
-        bowl = 30.0 * ((x - 60.0) / 62.0) ** 2 + 34.0 * ((y + 4.0) / 80.0) ** 2
+        bowl = 30.0 * ((x - 60.0) / 62.0) ** 2 + 0.95 * _slope(y, -4.0)
         height: Coordinates = self.left_dome + bowl + 12.0 * np.clip((y - 10.0) / 70.0, 0.0, 1.0)
         return height
 
@@ -137,6 +137,12 @@ def ellipse(
     radius = np.sqrt((x / width) ** 2 + (y / depth) ** 2)
     outside: Coordinates = (radius - 1.0) * np.sqrt(x**2 + y**2) / np.maximum(radius, 1e-3)
     return outside
+
+
+def _slope(y: Coordinates, top: float) -> Coordinates:
+    """How far in mm the diaphragm falls from its top: little to the front, far to the back."""
+    fall: Coordinates = np.where(y < top, 6.0, 36.0) * ((y - top) / 80.0) ** 2
+    return fall
 
 
 def _rise(z: Coordinates, start: float, length: float) -> Coordinates:

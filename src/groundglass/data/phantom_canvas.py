@@ -67,6 +67,13 @@ class Canvas:
             part = slice(start, start + thickness)
             yield Canvas(self.values[part], self.z[part], self.y, self.x)
 
+    def positions(
+        self, where: tuple[NDArray[np.intp], ...]
+    ) -> tuple[Coordinates, Coordinates, Coordinates]:
+        """x, y and z in mm of voxels given by their slices, rows and columns."""
+        slices, rows, columns = where
+        return self.x[0, 0, columns], self.y[0, rows, 0], self.z[slices, 0, 0]
+
     def paint(self, where: Inside, value: float | NDArray[np.float32]) -> None:
         """Give every voxel inside one value."""
         np.copyto(self.values, np.float32(value), where=where)

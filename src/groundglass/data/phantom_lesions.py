@@ -84,9 +84,7 @@ def draw_lesions(
             )
         if wanted == 0:
             continue
-        z, y, x = (
-            c.ravel()[p] for c, p in zip((canvas.z, canvas.y, canvas.x), places, strict=True)
-        )
+        x, y, z = canvas.positions(places)
         field = (
             _pool(x, y, z) if effusion else _blob(x, y, z, np.random.default_rng([seed, 7, number]))
         )

@@ -18,7 +18,7 @@ LOBES_OF = {
 AERATED_HU = -858.0
 DEPENDENT_HU_PER_MM = 0.35
 GROUND_GLASS_HU = (-550.0, -300.0)
-CONSOLIDATION_HU = 28.0
+CONSOLIDATION_HU = 34.0
 EFFUSION_HU = 10.0
 LUMEN_HU = -960.0
 FISSURE_HU = -700.0
@@ -54,8 +54,7 @@ def paint_lungs(
     rng = np.random.default_rng([seed, 2])
     _paint_parenchyma(canvas, thorax, lobes, rng)
     _paint_ground_glass(canvas, lesions, rng)
-    consolidated = lesions == Lesion.CONSOLIDATION
-    canvas.paint(consolidated, CONSOLIDATION_HU)
+    _paint_consolidation(canvas, lesions, rng)
     for hilum, inside in zip(HILA_MM, (thorax.right_lung, thorax.left_lung), strict=True):
         vessels = grow_tree(np.array(hilum), inside, rng, ends=420, end_radius=0.55)
         vessels.paint(canvas, BLOOD_HU)
@@ -70,7 +69,7 @@ def _paint_parenchyma(
 ) -> None:
     texture = Waves.of(60.0, rng)
     where = np.nonzero(lobes)
-    z, y, x = (c.ravel()[p] for c, p in zip((canvas.z, canvas.y, canvas.x), where, strict=True))
+    x, y, z = canvas.positions(where)
     # the dependent lung is a little denser
     values = AERATED_HU + DEPENDENT_HU_PER_MM * y + 10.0 * texture(x, y, z)
     right = np.isin(lobes[where], LOBES_OF[Lung.RIGHT])
@@ -89,7 +88,15 @@ def _paint_ground_glass(
 ) -> None:
     coarse, fine = Waves.of(22.0, rng), Waves.of(8.0, rng)
     where = np.nonzero(lesions == Lesion.GROUND_GLASS)
-    z, y, x = (c.ravel()[p] for c, p in zip((canvas.z, canvas.y, canvas.x), where, strict=True))
+    x, y, z = canvas.positions(where)
     low, high = GROUND_GLASS_HU
     values = (low + high) / 2 + 55.0 * coarse(x, y, z) + 45.0 * fine(x, y, z)
     canvas.values[where] = np.clip(values, low, high)
+
+
+def _paint_consolidation(
+    canvas: Canvas, lesions: NDArray[np.uint8], rng: np.random.Generator
+) -> None:
+    texture = Waves.of(14.0, rng)
+    where = np.nonzero(lesions == Lesion.CONSOLIDATION)
+    canvas.values[where] = CONSOLIDATION_HU + 6.0 * texture(*canvas.positions(where))

@@ -18,6 +18,9 @@ GROWTH_HU = range(-960, -839, 20)
 LEAK_ML = 120.0
 """No trachea with its main bronchi is larger."""
 
+LEAK_RATIO = 2.2
+"""Nor does it grow by more from one limit to the next."""
+
 MAIN_BRONCHUS_SHARE = 0.4
 """Airways thinner than this share of the trachea are lobar and stay with the lung."""
 
@@ -84,8 +87,9 @@ def _find_trachea(
         lumen = ((pixels < LUMEN_HU) & (inside > 0)).view(np.uint8)
         for center, size in _round_patches(lumen, whole, scan):
             _extend(tracks, number, center, size * area, step_mm / scan.pixel_mm)
-    long = [t for t in tracks if len(t.slices) * scan.spacing_mm[0] >= MINIMUM_LENGTH_MM]
-    return max(long, key=lambda t: len(t.slices), default=None)
+    needed = min(len(air), max(3, round(MINIMUM_LENGTH_MM / scan.spacing_mm[0])))
+    long = [t for t in tracks if len(t.slices) >= needed]
+    return max(long, key=lambda t: (len(t.slices), max(t.areas)), default=None)
 
 
 def _round_patches(
@@ -143,6 +147,7 @@ def _grow(
 ) -> NDArray[np.bool_] | None:
     """The lumen at the highest limit at which it does not leak."""
     grown: NDArray[np.bool_] | None = None
+    before = LEAK_ML
     for limit in GROWTH_HU:
         labels = cc3d.connected_components(air & (hu < limit), connectivity=6)
         hit = np.bincount([int(labels[s]) for s in seeds])
@@ -151,7 +156,7 @@ def _grow(
             continue
         region = labels == int(hit.argmax())
         volume = float(region.sum()) * scan.voxel_ml
-        if volume > LEAK_ML:
+        if volume > LEAK_ML or volume > LEAK_RATIO * before:
             break
-        grown = region
+        grown, before = region, volume
     return grown

@@ -8,7 +8,7 @@ from groundglass.labels import Lung
 from groundglass.lungs.coarse import CoarseScan
 from groundglass.scan import CTScan
 
-EDGE_HU = -400
+EDGE_HU = -300
 """Half way between aerated lung and the tissue around it."""
 
 _KEEP, _MAYBE = 0, 10

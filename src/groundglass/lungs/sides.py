@@ -5,9 +5,14 @@ from typing import Any
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from groundglass.labels import Lung
 from groundglass.lungs.coarse import CoarseScan
+
+Inside = NDArray[np.bool_]
+
+Box = tuple[slice, slice, slice]
 
 GAS_HU = -955
 """Half of the voxels deep in a bowel lie below it; in the emptiest lung, above."""
@@ -28,7 +33,17 @@ SPLIT_SHARE = 0.2
 """Share of a piece beyond the middle of the body from which it may be both lungs, and the least
 share of each half that it then falls into."""
 
-ERODE_MM = (1.0, 1.6, 2.3, 3.2, 4.5, 6.3, 9.0, 12.5)
+BOTH_SHARE = 0.3
+"""Share of a piece beyond the middle of the body from which it is both lungs for certain."""
+
+SEPTUM_MM = 25.0
+"""How far from the middle of the body the septum between the lungs may lie."""
+
+SEPTUM_HU = (-300, -600, -750)
+"""Limits above which a voxel is taken for the septum between two lungs that touch, one after the
+other: a septum thinner than a voxel is only a little denser than lung."""
+
+ERODE_MM = (0.0, 1.6, 3.2, 6.3)
 """How much is taken off two lungs that touch, until they come apart."""
 
 
@@ -46,10 +61,10 @@ def find_sides(scan: CoarseScan, air: NDArray[np.uint8], middle: float) -> NDArr
     for piece in _lung_pieces(scan, labels, statistics):
         box = statistics["bounding_boxes"][piece]
         inside = labels[box] == piece
-        halves = _split(scan, inside, middle - box[2].start)
+        halves = _split(scan, box, inside, middle - box[2].start)
         if halves is None:
-            right = statistics["centroids"][piece][2] < middle
-            halves = np.uint8(Lung.RIGHT if right else Lung.LEFT)
+            right = float(statistics["centroids"][piece][2]) < middle
+            halves = np.full(inside.shape, Lung.RIGHT if right else Lung.LEFT, np.uint8)
         np.copyto(sides[box], halves, where=inside)
     return sides
 
@@ -72,7 +87,7 @@ def _lung_pieces(
     return found
 
 
-def _looks_like_lung(scan: CoarseScan, hu: NDArray[np.int16], inside: NDArray[np.bool_]) -> bool:
+def _looks_like_lung(scan: CoarseScan, hu: NDArray[np.int16], inside: Inside) -> bool:
     """Whether a piece is neither gas in a bowel nor a fold of skin or cloth."""
     core = scan.distance(inside) > CORE_MM
     if core.sum() < CORE_SHARE * inside.sum():
@@ -80,46 +95,62 @@ def _looks_like_lung(scan: CoarseScan, hu: NDArray[np.int16], inside: NDArray[np
     return bool(np.median(hu[core]) > GAS_HU)
 
 
-def _split(scan: CoarseScan, inside: NDArray[np.bool_], middle: float) -> NDArray[np.uint8] | None:
+def _split(scan: CoarseScan, box: Box, inside: Inside, middle: float) -> NDArray[np.uint8] | None:
     """Right and left half of a piece that is both lungs, or ``None`` where it is one lung.
 
-    The lungs touch along a thin septum. Both are worn down from their surface until they come
-    apart; every voxel then goes to the half that is nearer, and what this cuts off from its own
-    lung is given back.
+    The lungs touch along a thin septum. Both are worn down, first where they are dense, then from
+    their surface, until they come apart; every voxel then goes to the half that is nearer, and
+    what this cuts off from its own lung is given back.
     """
     on_right = inside[:, :, : max(0, round(middle))].sum() / inside.sum()
     if not SPLIT_SHARE < on_right < 1 - SPLIT_SHARE:
         return None
-    markers = _markers(scan, inside, middle)
-    if markers is None:
+    for limit in SEPTUM_HU:
+        depth = scan.distance(inside & (scan.hu[box] < limit))
+        for radius in ERODE_MM:
+            markers = _two_lungs(depth > radius, middle)
+            if markers is not None:
+                return _divide(scan, inside, *markers)
+    if not BOTH_SHARE < on_right < 1 - BOTH_SHARE:
         return None
-    right, left = markers
+    return _cut_along_septum(scan, box, middle)
+
+
+def _divide(scan: CoarseScan, inside: Inside, right: Inside, left: Inside) -> NDArray[np.uint8]:
+    """Every voxel given to the nearer of two lungs, without islands."""
     nearer = scan.distance(~right) <= scan.distance(~left)
     of_right = _reached(inside & nearer, right)
     of_left = _reached(inside & ~of_right, left)
     return np.where(of_left, np.uint8(Lung.LEFT), np.uint8(Lung.RIGHT))
 
 
-def _markers(
-    scan: CoarseScan, inside: NDArray[np.bool_], middle: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """The insides of right and left lung, worn down so far that they do not touch."""
-    depth = scan.distance(inside)
-    for radius in ERODE_MM:
-        labels = cc3d.connected_components(depth > radius, connectivity=6, out_dtype=np.uint32)
-        statistics = cc3d.statistics(labels)
-        counts = statistics["voxel_counts"].copy()
-        counts[0] = 0
-        if len(counts) < 3:
-            continue
-        pair = sorted(np.argsort(counts)[-2:], key=lambda p: statistics["centroids"][p][2])
-        first, second = (statistics["centroids"][p][2] for p in pair)
-        if first < middle < second and counts[pair].min() > SPLIT_SHARE * counts.sum():
-            return labels == pair[0], labels == pair[1]
-    return None
+def _cut_along_septum(scan: CoarseScan, box: Box, middle: float) -> NDArray[np.uint8]:
+    """Both sides of the densest sheet near the middle, for voxels too large to show a gap."""
+    hu = np.clip(scan.hu[box], -1000, 0).astype(np.float32)
+    reach = SEPTUM_MM / scan.spacing_mm[2]
+    first, last = max(0, round(middle - reach)), round(middle + reach) + 1
+    smooth = ndimage.uniform_filter(hu[:, :, first:last], size=(3, 5, 1), mode="nearest")
+    sheet = first + ndimage.median_filter(smooth.argmax(axis=2), size=(3, 5), mode="nearest")
+    columns = np.arange(hu.shape[2])
+    return np.where(columns > sheet[:, :, None], np.uint8(Lung.LEFT), np.uint8(Lung.RIGHT))
 
 
-def _reached(inside: NDArray[np.bool_], marker: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _two_lungs(worn: Inside, middle: float) -> tuple[Inside, Inside] | None:
+    """The two largest pieces, right one first, if one lies on either side of the middle."""
+    labels = cc3d.connected_components(worn, connectivity=6, out_dtype=np.uint32)
+    statistics = cc3d.statistics(labels)
+    counts = statistics["voxel_counts"].astype(np.int64)
+    counts[0] = 0
+    if len(counts) < 3:
+        return None
+    pair = sorted(np.argsort(counts)[-2:], key=lambda p: float(statistics["centroids"][p][2]))
+    first, second = (float(statistics["centroids"][p][2]) for p in pair)
+    if not first < middle < second or counts[pair].min() < SPLIT_SHARE * counts.sum():
+        return None
+    return labels == pair[0], labels == pair[1]
+
+
+def _reached(inside: Inside, marker: Inside) -> Inside:
     """The part of a region that hangs together with its marker."""
     labels = cc3d.connected_components(inside, connectivity=6, out_dtype=np.uint32)
     wanted = np.zeros(int(labels.max()) + 1, bool)
