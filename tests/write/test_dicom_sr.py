@@ -14,7 +14,8 @@ from tests.write.dicom_series import ORIENTATIONS, errors_of, report_of, store
 
 GEOMETRIES = [("axial", False), ("coronal", True), ("sagittal", False), ("oblique", True)]
 
-UNITS = {"%": "%", "ml": "ml", "1": "grade"}
+UNITS = {"%": "%", "ml": "ml", "HU": "[hnsf'U]"}
+"""UCUM codes; whatever else a score is counted in has no unit there."""
 
 
 @pytest.fixture(scope="module", params=GEOMETRIES, ids=lambda g: f"{g[0]}{' multi' * g[1]}")
@@ -55,7 +56,7 @@ def numbers_of(group):
             value = float(measured.get("FloatingPointValue", measured.NumericValue))
             unit = measured.MeasurementUnitsCodeSequence[0]
             assert unit.CodingSchemeDesignator == "UCUM"
-            found[text(item.ConceptNameCodeSequence[0])] = (value, UNITS[unit.CodeValue])
+            found[text(item.ConceptNameCodeSequence[0])] = (value, unit.CodeValue)
     return found
 
 
@@ -70,9 +71,10 @@ def test_every_score_is_that_of_the_json(written):
     groups = groups_of(pydicom.dcmread(files["structured_report.dcm"]))
     for score in record.scores:
         name = "118565006" if score.name == "lung_volume_ml" else score.name
-        assert numbers_of(groups["both lungs"])[name] == (score.value, score.unit)
+        unit = UNITS.get(score.unit, "1")
+        assert numbers_of(groups["both lungs"])[name] == (score.value, unit)
         for part, value in score.parts.items():
-            assert numbers_of(groups[part])[name] == (value, score.unit)
+            assert numbers_of(groups[part])[name] == (value, unit)
     assert len(numbers_of(groups["both lungs"])) == len(record.scores) > 5
 
 
@@ -138,7 +140,7 @@ def test_lesions_have_their_volume_and_their_place(written):
 def test_a_healthy_scan_says_so_with_its_zeros(tmp_path):
     (file,) = dicom_sr.write(report_of(store(tmp_path / "scan"), lesions=False), tmp_path)
     groups = groups_of(pydicom.dcmread(file))
-    assert set(groups) == {"both lungs", "right lung", "left lung"}
+    assert not any(name.startswith("lesion") for name in groups)
     assert numbers_of(groups["both lungs"])["percentage_of_opacity"] == (0.0, "%")
     grades = [i for i in items(groups["both lungs"], "Mosmed category") if i.ValueType == "CODE"]
     assert grades[0].ConceptCodeSequence[0].CodeValue == "CT-0"

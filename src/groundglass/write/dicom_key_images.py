@@ -32,7 +32,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def key_images(report: Report, series: SourceSeries) -> Dataset:
     """References to the stored slices that carry most of the lesions, not next to each other."""
-    chosen = [_nearest(series, index) for index in key_stored_slices(report, series)]
+    chosen = [series.image_at(index) for index in key_stored_slices(report, series)]
     images = list({id(image): image for image, _ in chosen}.values())
     content = hd.ko.KeyObjectSelection(
         document_title=codes.DCM.OfInterest,
@@ -40,7 +40,7 @@ def key_images(report: Report, series: SourceSeries) -> Dataset:
         description="Slices with most opacity, chosen by groundglass; to be checked by a physician",
     )
     if series.is_multi_frame:
-        _refer_to_frames(content, [frame for _, frame in chosen])
+        _refer_to_frames(content, [frame for _, frame in chosen if frame])
     about = identity(report, series, KIND, SERIES_NUMBER)
     kept = ("series_instance_uid", "sop_instance_uid", "series_number", "instance_number")
     more = ("series_description", "content_date", "content_time", "specific_character_set")
@@ -67,20 +67,6 @@ def key_stored_slices(report: Report, series: SourceSeries) -> list[int]:
         for index, (lung, lesion) in enumerate(zip(lungs, opacity, strict=True))
     ]
     return key_slices(rows, COUNT, float(series.geometry.spacing[0]))
-
-
-def _nearest(series: SourceSeries, index: int) -> tuple[Dataset, int]:
-    """The image that holds a slice of the geometry, and the number of its frame from 1."""
-    normal = series.geometry.unit_vectors()[0]
-    wanted = np.asarray(series.geometry.position) + index * series.geometry.spacing[0] * normal
-    if not series.is_multi_frame:
-        positions = [image.ImagePositionPatient for image in series.images]
-    else:
-        groups = series.images[0].PerFrameFunctionalGroupsSequence
-        positions = [g.PlanePositionSequence[0].ImagePositionPatient for g in groups]
-    away = np.abs((np.array(positions, float) - wanted) @ normal)
-    nearest = int(np.argmin(away))
-    return (series.images[0], nearest + 1) if series.is_multi_frame else (series.images[nearest], 1)
 
 
 def _refer_to_frames(content: hd.ko.KeyObjectSelection, frames: Sequence[int]) -> None:

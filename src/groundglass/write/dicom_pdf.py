@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
-from highdicom.base import SOPClass
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.uid import EncapsulatedPDFStorage
 
 from groundglass.report import Report
-from groundglass.write.dicom_source import SourceSeries, identity, save, source_series
+from groundglass.write.dicom_source import (
+    SourceSeries,
+    blank_object,
+    identity,
+    reference,
+    save,
+    source_series,
+)
 from groundglass.write.pdf import pdf
 
 FILE = "report_pdf.dcm"
@@ -30,23 +36,8 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def encapsulated(document: bytes, report: Report, series: SourceSeries) -> Dataset:
     """A PDF as Encapsulated PDF Storage object (PS3.3 A.45)."""
-    first = series.images[0]
-    made = SOPClass(
-        study_instance_uid=first.StudyInstanceUID,
-        sop_class_uid=EncapsulatedPDFStorage,
-        modality="DOC",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        patient_id=first.PatientID,
-        patient_birth_date=first.PatientBirthDate,
-        patient_sex=first.PatientSex,
-        accession_number=first.AccessionNumber,
-        study_id=first.StudyID,
-        study_date=first.StudyDate,
-        study_time=first.StudyTime,
-        referring_physician_name=first.ReferringPhysicianName,
-        **identity(report, series, KIND, SERIES_NUMBER),
-    )
-    made.copy_patient_and_study_information(first)
+    about = identity(report, series, KIND, SERIES_NUMBER)
+    made = blank_object(series, EncapsulatedPDFStorage, "DOC", about)
     made.ConversionType = "WSD"
     made.AcquisitionDateTime = None
     made.BurnedInAnnotation = "YES"  # the name of the folder that was read may name the patient
@@ -57,12 +48,5 @@ def encapsulated(document: bytes, report: Report, series: SourceSeries) -> Datas
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
     made.EncapsulatedDocumentLength = len(document)
     made.EncapsulatedDocument = document + b"\0" * (len(document) % 2)
-    made.SourceInstanceSequence = [_reference(image) for image in series.images]
+    made.SourceInstanceSequence = [reference(image) for image in series.images]
     return made
-
-
-def _reference(image: Dataset) -> Dataset:
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = image.SOPClassUID
-    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
-    return reference

@@ -12,10 +12,11 @@ from typing import Any
 
 import highdicom as hd
 import numpy as np
+from highdicom.base import SOPClass
 from numpy.typing import NDArray
 from pydicom import Dataset, config
 from pydicom.datadict import dictionary_VR
-from pydicom.uid import RE_VALID_UID, UID, CTImageStorage
+from pydicom.uid import RE_VALID_UID, UID, CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
 from groundglass.errors import OutputError
@@ -119,6 +120,20 @@ class SourceSeries:
             return None
         return ordered if all([i.Rows, i.Columns] == shape for i in ordered) else None
 
+    def image_at(self, index: int) -> tuple[Dataset, int | None]:
+        """The image nearest to a slice of the geometry; of a multi-frame object also its frame."""
+        normal = self.geometry.unit_vectors()[0]
+        wanted = np.asarray(self.geometry.position) + index * self.geometry.spacing[0] * normal
+        if self.is_multi_frame:
+            groups = self.images[0].PerFrameFunctionalGroupsSequence
+            positions = [g.PlanePositionSequence[0].ImagePositionPatient for g in groups]
+        else:
+            positions = [image.ImagePositionPatient for image in self.images]
+        nearest = int(np.argmin(np.abs((np.array(positions, float) - wanted) @ normal)))
+        return (
+            (self.images[0], nearest + 1) if self.is_multi_frame else (self.images[nearest], None)
+        )
+
 
 def require_series(scan: Scan) -> CTScan:
     """The scan, if it was read from a DICOM series.
@@ -209,6 +224,52 @@ def identity(report: Report, series: SourceSeries, kind: str, number: int) -> di
         "content_time": created.time(),
         "specific_character_set": "ISO_IR 192",
     }
+
+
+def blank_object(
+    series: SourceSeries,
+    sop_class: UID,
+    modality: str,
+    about: dict[str, Any],
+    transfer_syntax: UID = ExplicitVRLittleEndian,
+) -> Dataset:
+    """An object of the study of a series that holds patient, study and equipment alone.
+
+    Args:
+        series: The series whose patient and study it belongs to.
+        sop_class: What it is.
+        modality: Modality of its series, such as ``DOC``.
+        about: What :func:`identity` says.
+        transfer_syntax: How it is encoded.
+    """
+    first = series.images[0]
+    made = SOPClass(
+        study_instance_uid=first.StudyInstanceUID,
+        sop_class_uid=sop_class,
+        modality=modality,
+        transfer_syntax_uid=transfer_syntax,
+        patient_id=first.PatientID,
+        patient_birth_date=first.PatientBirthDate,
+        patient_sex=first.PatientSex,
+        accession_number=first.AccessionNumber,
+        study_id=first.StudyID,
+        study_date=first.StudyDate,
+        study_time=first.StudyTime,
+        referring_physician_name=first.ReferringPhysicianName,
+        **about,
+    )
+    made.copy_patient_and_study_information(first)
+    return made
+
+
+def reference(image: Dataset, frame: int | None = None) -> Dataset:
+    """Reference to an image, or to one of its frames, counted from 1."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = image.SOPClassUID
+    item.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
+    return item
 
 
 def comments(report: Report, series: SourceSeries) -> str:
