@@ -70,7 +70,9 @@ def test_an_analysis_writes_every_format(analysis):
     assert (out / "report.html").read_text().startswith("<!")
     assert len(list(csv.DictReader((out / "report.csv").read_text().splitlines()))) == 1
     if kind == "dicom":
-        assert {p.name for p in out.glob("*.nii.gz")} == {"lungs.nii.gz", "lesions.nii.gz"}
+        assert {p.name for p in out.glob("*.nii.gz")} == {
+            f"{name}.nii.gz" for name in ("lungs", "lesions", "lobes", "regions")
+        }
     else:
         names = {p.name for p in (out / "lungs").iterdir()}
         assert names == {p.name for p in (out / "lesions").iterdir()}

@@ -9,6 +9,13 @@ from tests.severity.findings import pictures, volume
 
 R, L, GGO, UNK = Lung.RIGHT, Lung.LEFT, Lesion.GROUND_GLASS, Lesion.UNSPECIFIED
 NEED_MILLIMETRES = {name for name in SCORES if name.endswith("_ml")}
+NEED_A_VOLUME = {
+    "percentage_of_high_opacity",
+    "percentage_of_opacity_by_zone",
+    "percentage_of_well_aerated_lung",
+    "mean_lung_density_hu",
+    "lesion_count",
+}
 NEED_REGIONS = {name for name in SCORES if name.startswith("lung_") and name.endswith("_score")} | {
     "ct_severity_score",
     "total_severity_score",
@@ -25,7 +32,7 @@ def test_a_volume_has_every_score_in_reading_order():
 
 def test_pictures_have_the_percentages_and_one_note_on_the_rest():
     scores, (note,) = score_all(pictures([[[R, L]]], [[[GGO, 0]]]))
-    left_out = NEED_MILLIMETRES | NEED_REGIONS | {"percentage_of_high_opacity"}
+    left_out = NEED_MILLIMETRES | NEED_REGIONS | NEED_A_VOLUME
     assert {s.name for s in scores} == set(SCORES) - left_out
     assert note.name == "scores"
     assert all(name in note.message for name in left_out)

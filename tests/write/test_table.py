@@ -53,6 +53,25 @@ def test_the_columns_are_pinned():
         "fung_grade",
         "fung_grade_right_lung",
         "fung_grade_left_lung",
+        *(
+            f"{score}{part}"
+            for score in (
+                "lesion_count",
+                "largest_lesion_volume_ml",
+                "percentage_of_well_aerated_lung",
+                "well_aerated_volume_ml",
+                "mean_lung_density_hu",
+            )
+            for part in ("", "_right_lung", "_left_lung")
+        ),
+        "percentage_of_opacity_by_zone",
+        "percentage_of_opacity_by_zone_upper_third",
+        "percentage_of_opacity_by_zone_middle_third",
+        "percentage_of_opacity_by_zone_lower_third",
+        "percentage_of_opacity_by_zone_anterior_half",
+        "percentage_of_opacity_by_zone_posterior_half",
+        "percentage_of_opacity_by_zone_peripheral_half",
+        "percentage_of_opacity_by_zone_central_half",
         "ct_severity_score",
         "ct_severity_score_right_apical_segment",
         "ct_severity_score_right_posterior_segment",

@@ -39,12 +39,13 @@ def say_notes(notes: Sequence[Note]) -> None:
 
 
 def say_files(files: Sequence[Path]) -> None:
-    """Print where the results lie: each file, or the folder where there are many."""
+    """Print where the results lie: each file, or the first and the folder where there are many."""
     if len(files) > 8:
         folder = files[0].parent
         while not all(folder in file.parents for file in files):
             folder = folder.parent
-        say(f"{len(files)} files in {printable(str(folder))}", "green")
+        first = files[0].relative_to(folder)
+        say(printable(f"{first} and {len(files) - 1} more files in {folder}"), "green")
         return
     for file in files:
         say(printable(str(file)), "green")

@@ -7,6 +7,11 @@ from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.scan import Note
 from groundglass.score import Score
+from groundglass.severity.aeration import (
+    mean_lung_density_hu,
+    percentage_of_well_aerated_lung,
+    well_aerated_volume_ml,
+)
 from groundglass.severity.ct_ss import ct_severity_score
 from groundglass.severity.fung import fung_grade
 from groundglass.severity.involvement import (
@@ -15,6 +20,7 @@ from groundglass.severity.involvement import (
     percentage_of_high_opacity,
     percentage_of_opacity,
 )
+from groundglass.severity.lesions import largest_lesion_volume_ml, lesion_count
 from groundglass.severity.lobar import (
     ct_score_by_lobe,
     lung_high_opacity_score,
@@ -28,6 +34,7 @@ from groundglass.severity.volume import (
     lung_volume_ml,
     opacity_volume_ml,
 )
+from groundglass.severity.zones import percentage_of_opacity_by_zone
 
 SCORES: Mapping[str, Callable[[Findings], Score]] = MappingProxyType(
     {
@@ -46,6 +53,12 @@ SCORES: Mapping[str, Callable[[Findings], Score]] = MappingProxyType(
         "opacity_volume_ml": opacity_volume_ml,
         "ground_glass_volume_ml": ground_glass_volume_ml,
         "consolidation_volume_ml": consolidation_volume_ml,
+        "lesion_count": lesion_count,
+        "largest_lesion_volume_ml": largest_lesion_volume_ml,
+        "percentage_of_opacity_by_zone": percentage_of_opacity_by_zone,
+        "percentage_of_well_aerated_lung": percentage_of_well_aerated_lung,
+        "well_aerated_volume_ml": well_aerated_volume_ml,
+        "mean_lung_density_hu": mean_lung_density_hu,
     }
 )
 """Every score by name, in reading order."""

@@ -28,7 +28,7 @@ def lung_volume_ml(findings: Findings) -> Score:
     Raises:
         NotMeasurableError: For pictures, whose pixels have no size in mm.
     """
-    _require_millimetres(findings)
+    _require_millimeters(findings)
     return _volume(
         findings,
         lung_voxels(findings),
@@ -83,7 +83,7 @@ def consolidation_volume_ml(findings: Findings) -> Score:
 def _lesion_volume(
     findings: Findings, chosen: Iterable[NDArray[np.bool_]], name: str, lesion: str
 ) -> Score:
-    _require_millimetres(findings)
+    _require_millimeters(findings)
     return _volume(
         findings,
         voxels_by_lung(findings, chosen),
@@ -107,7 +107,7 @@ def _volume(
     )
 
 
-def _require_millimetres(findings: Findings) -> None:
+def _require_millimeters(findings: Findings) -> None:
     if findings.lungs.geometry is None:
         raise NotMeasurableError(
             "pictures without a pixel size in mm",

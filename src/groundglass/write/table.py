@@ -20,6 +20,19 @@ SCAN_COLUMNS = (
 )
 """What was read; spacings are empty for pictures."""
 
+LUNGS = tuple(lung.title for lung in Lung)
+LOBES = tuple(lobe.title for lobe in Lobe)
+REGIONS = tuple(region.title for region in Region)
+ZONES = (
+    "upper third",
+    "middle third",
+    "lower third",
+    "anterior half",
+    "posterior half",
+    "peripheral half",
+    "central half",
+)
+
 SCORES = {
     **dict.fromkeys(
         (
@@ -33,10 +46,16 @@ SCORES = {
             "ground_glass_volume_ml",
             "consolidation_volume_ml",
             "fung_grade",
+            "lesion_count",
+            "largest_lesion_volume_ml",
+            "percentage_of_well_aerated_lung",
+            "well_aerated_volume_ml",
+            "mean_lung_density_hu",
         ),
-        Lung,
+        LUNGS,
     ),
-    "ct_severity_score": Region,
+    "percentage_of_opacity_by_zone": ZONES,
+    "ct_severity_score": REGIONS,
     **dict.fromkeys(
         (
             "total_severity_score",
@@ -44,7 +63,7 @@ SCORES = {
             "lung_severity_score",
             "lung_high_opacity_score",
         ),
-        Lobe,
+        LOBES,
     ),
 }
 """Scores that have their columns in every table, with the parts that have a column each.
@@ -71,7 +90,7 @@ COLUMNS = (
     *(
         name
         for score, parts in SCORES.items()
-        for name in (score, *(f"{score}_{part.title.replace(' ', '_')}" for part in parts))
+        for name in (score, *(f"{score}_{part.replace(' ', '_')}" for part in parts))
     ),
     *PROVENANCE_COLUMNS,
 )
