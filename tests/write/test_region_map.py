@@ -107,13 +107,13 @@ def test_lobes_are_tinted_in_their_colors():
 
 def test_the_page_names_the_source_and_says_that_it_is_an_estimate():
     text = page(with_regions())
-    assert "Estimated, not seen on the scan" in text
+    assert "<b>Estimated.</b>" in text
     assert "Source: anatomical model" in text
     assert "right lateral basal segment" not in text
     assert "right superior segment" in text
     given = page(with_regions("given lobes"))
     assert "Lobes as given by the user" in given
-    assert "Estimated, not seen" not in given
+    assert "Estimated." not in given
 
 
 def test_thresholds_stand_beside_the_numbers():
