@@ -50,9 +50,9 @@ def percentage_of_opacity_by_zone(findings: Findings) -> Score:
         )
     voxels, opacified = np.zeros((2, len(ZONES)), np.int64)
     for inside, opacity in _each_lung(findings):
-        for zone, part in enumerate(_zones(inside, geometry.spacing)):
-            voxels[zone] += np.count_nonzero(part)
-            opacified[zone] += np.count_nonzero(part & opacity)
+        of_lung, of_opacity = _counts(inside, opacity, geometry.spacing)
+        voxels += of_lung
+        opacified += of_opacity
     whole = percentage_of_opacity(findings)
     return Score(
         name="percentage_of_opacity_by_zone",
@@ -85,18 +85,22 @@ def _each_lung(findings: Findings) -> Iterator[tuple[Mask3D, Mask3D]]:
         yield inside, opacity & inside
 
 
-def _zones(inside: Mask3D, spacing_mm: tuple[float, ...]) -> Iterator[Mask3D]:
-    """The zones of one lung, in the order of ``ZONES``."""
-    third = np.floor(3 * _passed(inside.sum(axis=(1, 2))))[:, None, None]
-    for number in range(3):
-        yield inside & (third == number)
-    front = (_passed(inside.sum(axis=(0, 2))) < 0.5)[None, :, None]
-    yield inside & front
-    yield inside & ~front
+def _counts(
+    inside: Mask3D, opacity: Mask3D, spacing_mm: tuple[float, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Voxels of the zones of one lung, and those that are opacified, in the order of ``ZONES``."""
+    third = (3 * _passed(inside.sum(axis=(1, 2)))).astype(np.int64)
+    half = (2 * _passed(inside.sum(axis=(0, 2)))).astype(np.int64)
     depth_mm = edt.edt(inside, anisotropy=spacing_mm, black_border=True, parallel=2)
-    outer = inside & (depth_mm <= np.median(depth_mm[inside]))
-    yield outer
-    yield inside & ~outer
+    central = depth_mm > np.median(depth_mm[inside])
+    counts = []
+    for chosen in (inside, opacity):
+        thirds = np.bincount(third, weights=chosen.sum(axis=(1, 2)), minlength=3)
+        halves = np.bincount(half, weights=chosen.sum(axis=(0, 2)), minlength=2)
+        deep = np.count_nonzero(chosen & central)
+        outer = np.count_nonzero(chosen) - deep
+        counts.append(np.array([*thirds, *halves, outer, deep]).astype(np.int64))
+    return counts[0], counts[1]
 
 
 def _passed(profile: NDArray[np.int64]) -> NDArray[np.float64]:
