@@ -113,6 +113,21 @@ def test_dcmqi_reads_the_segments_where_the_masks_are(stored, tmp_path):
         np.testing.assert_allclose(center_mm(image), expected_center_mm(mask, label), atol=0.02)
 
 
+def test_dcmqi_reads_the_label_maps_where_the_masks_are(stored, tmp_path):
+    reader = shutil.which("segimage2itkimage")
+    if reader is None:
+        pytest.skip("dcmqi is not installed (PyPI: dcmqi)")
+    found, files = stored
+    for file, mask in zip(files[1:], (found.findings.lungs, found.findings.lesions), strict=True):
+        asked = ["--inputDICOM", str(file), "--outputDirectory", str(tmp_path), "-t", "nrrd"]
+        subprocess.run([reader, *asked, "-p", file.stem], check=True, capture_output=True)
+        image = sitk.ReadImage(str(tmp_path / f"{file.stem}-1.nrrd"), sitk.sitkUInt8)
+        present = [label for label in mask.labels if (mask.array == label).any()]
+        for number, label in enumerate(present, start=1):
+            center = center_mm(image == number)
+            np.testing.assert_allclose(center, expected_center_mm(mask, label), atol=0.02)
+
+
 @pytest.fixture
 def axial(tmp_path):
     return report_of(store(tmp_path / "scan"))
@@ -160,8 +175,9 @@ def test_what_was_not_found_has_no_segment(tmp_path):
 def test_the_object_belongs_to_the_study_of_the_scan(axial, tmp_path):
     (file,) = dicom_seg.write(axial, tmp_path)
     made, header = pydicom.dcmread(file), axial.findings.scan.source.headers[0]
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
+    for keyword in ("StudyInstanceUID", "StudyDescription", "PatientID", "PatientName"):
         assert made[keyword].value == header[keyword].value
+    assert made.FrameOfReferenceUID == header.FrameOfReferenceUID
     assert made.SeriesInstanceUID != header.SeriesInstanceUID
     assert made.ReferencedSeriesSequence[0].SeriesInstanceUID == header.SeriesInstanceUID
 

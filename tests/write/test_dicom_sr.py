@@ -1,4 +1,7 @@
+import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pydicom
@@ -145,6 +148,30 @@ def test_a_healthy_scan_says_so_with_its_zeros(tmp_path):
     grades = [i for i in items(groups["both lungs"], "Mosmed category") if i.ValueType == "CODE"]
     assert grades[0].ConceptCodeSequence[0].CodeValue == "CT-0"
     assert errors_of(file) == []
+
+
+def test_dcmqi_reads_the_same_numbers(written, tmp_path):
+    reader = shutil.which("tid1500reader")
+    if reader is None:
+        pytest.skip("dcmqi is not installed (PyPI: dcmqi)")
+    found, files = written
+    asked = ["--inputDICOM", str(files["structured_report.dcm"])]
+    asked += ["--outputMetadata", str(tmp_path / "read.json")]
+    subprocess.run([reader, *asked], check=True, capture_output=True)
+    groups = json.loads((tmp_path / "read.json").read_text())["Measurements"]
+    read = {
+        (group["TrackingIdentifier"], item["quantity"]["CodeValue"]): float(item["value"])
+        for group in groups
+        for item in group["measurementItems"]
+        if "value" in item
+    }
+    compared = 0
+    for score in found.scores:
+        for part, value in (("both lungs", score.value), *score.parts.items()):
+            if (part, score.name) in read:
+                compared += 1
+                assert read[part, score.name] == pytest.approx(value)
+    assert compared > 10
 
 
 def test_key_images_are_slices_with_opacity(written):

@@ -1,4 +1,4 @@
-"""Masks as DICOM Label Map Segmentations: one number a voxel, compressed, a tenth of the size.
+"""Masks as DICOM Label Map Segmentations: one number a voxel, compressed to a fraction.
 
 Numbers cannot overlap, so that lungs, lobes, regions and lesions are objects of their own. The
 largest lesions one by one are in the other format alone (see ``dicom_seg``).
@@ -7,7 +7,7 @@ largest lesions one by one are in the other format alone (see ``dicom_seg``).
 from pathlib import Path
 
 from pydicom import Dataset
-from pydicom.uid import JPEGLSLossless
+from pydicom.uid import RLELossless
 
 from groundglass.mask import Mask
 from groundglass.report import Report
@@ -35,12 +35,15 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def label_map(report: Report, series: SourceSeries, mask: Mask, name: str) -> Dataset:
-    """A mask that is not empty as a Label Map Segmentation."""
+    """A mask that is not empty as a Label Map Segmentation.
+
+    Run-length encoded: JPEG-LS is a third of that, but DCMTK refuses it for segmentations.
+    """
     return of_one_mask(
         report,
         series,
         mask,
         f"{name} as label map",
         segmentation_type="LABELMAP",
-        transfer_syntax_uid=JPEGLSLossless,
+        transfer_syntax_uid=RLELossless,
     )

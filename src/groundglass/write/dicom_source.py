@@ -282,6 +282,9 @@ def save(dataset: Dataset, report: Report, series: SourceSeries, file: Path) -> 
     """Write an object; the same report gives the same bytes."""
     created = datetime.fromisoformat(report.provenance.created)
     dataset.add_new("PatientName", "PN", series.patient_name)  # the old element may be shared
+    for keyword in _KEPT_WHERE_VALID:  # not every class of highdicom copies them
+        if keyword in series.images[0]:
+            setattr(dataset, keyword, series.images[0][keyword].value)
     dataset.InstanceCreationDate = created.strftime("%Y%m%d")
     dataset.InstanceCreationTime = created.strftime("%H%M%S")
     for equipment in dataset.get("ContributingEquipmentSequence", []):
