@@ -3,12 +3,16 @@ import pytest
 
 from groundglass.data.phantom import make_phantom
 from groundglass.intensity import window_hu
-from groundglass.labels import Lesion, Lung
+from groundglass.labels import OPACITIES, Lesion, Lung
 from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.body import find_body
-from groundglass.systems.baseline_unet.cleaning import clean_lung_sides, label_lesions
+from groundglass.systems.baseline_unet.cleaning import (
+    clean_lung_sides,
+    dense_lung,
+    label_lesions,
+)
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures  # noqa: F401
 
 
@@ -73,6 +77,32 @@ def test_lungs_keep_no_holes_and_no_specks() -> None:
     assert (sides[10:50, 10:40] == Lung.RIGHT).all()
     assert (sides[10:50, 50:80] == Lung.LEFT).all()
     assert not sides[:9].any()
+
+
+def test_dense_lung_is_found_and_vessels_are_left_out() -> None:
+    hu = np.full((20, 60, 60), -850, np.int16)
+    hu[5:15, 10:40, 10:30] = 40  # 20 x 30 x 20 mm of consolidation
+    hu[:, 50:55, 45:50] = 40  # a vessel of 5 mm along the slices
+    lungs = np.ones(hu.shape, bool)
+    found = dense_lung(hu, lungs, (2.0, 1.0, 1.0))
+    assert found[7:13, 14:36, 14:26].all()
+    assert not found[:, 45:, 40:].any()
+    assert not found[hu < 0].any()
+
+
+def test_the_phantoms_opacity_is_near_the_truth() -> None:
+    made = make_phantom(0, shape=(60, 160, 160))
+    found = load_system("baseline_unet").segment(made.scan, made.lungs)
+    opacity = np.isin(made.lesions.array, [int(lesion) for lesion in OPACITIES])
+    assert Overlap.of(found.array > 0, opacity).dice > 0.75
+    consolidation = made.lesions.array == Lesion.CONSOLIDATION
+    assert Overlap.of(found.array == Lesion.CONSOLIDATION, consolidation).sensitivity > 0.6
+
+
+def test_a_healthy_phantom_stays_below_one_percent() -> None:
+    made = make_phantom(1, shape=(60, 160, 160), lesions=())
+    found = load_system("baseline_unet").segment(made.scan, made.lungs)
+    assert (found.array > 0).sum() < 0.01 * (made.lungs.array > 0).sum()
 
 
 def test_lesions_are_named_by_density() -> None:

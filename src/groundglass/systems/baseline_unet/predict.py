@@ -17,6 +17,7 @@ from groundglass.systems.baseline_unet.body import find_body
 from groundglass.systems.baseline_unet.cleaning import (
     clean_lesions,
     clean_lung_sides,
+    dense_lung,
     label_lesions,
     smooth_along_slices,
 )
@@ -134,9 +135,10 @@ class Predictor:
         slice_mm = scan.spacing_mm[0]
         smooth_along_slices(lesion, slice_mm)
         smooth_along_slices(dense, slice_mm)
-        found = (lesion > self.card.lesion_threshold) & (lungs.array[inside] > 0)
-        found = clean_lesions(found, lungs.voxel_volume_ml)
-        labels[inside] = label_lesions(found, dense > 0.5)
+        lung = lungs.array[inside] > 0
+        solid = dense_lung(hu, lung, scan.spacing_mm)
+        found = clean_lesions((lesion > self.card.lesion_threshold) & lung, lungs.voxel_volume_ml)
+        labels[inside] = label_lesions(found | solid, (dense > 0.5) | solid)
         return Mask.on(scan, labels, Lesion)
 
     def _outputs(
