@@ -40,6 +40,9 @@ MOST_HU = 20.0
 LEAST_HU = 5.0
 """Contrast that the surface of one half must follow, in the mean, in the other half."""
 
+LEAST_LEVEL_HU = 8.0
+"""The same for a horizontal fissure: noise and vessels make level sheets along the slices too."""
+
 AGREE_MM = 2.0
 """So near to each other must the surfaces of the two halves lie, in the median."""
 
@@ -59,7 +62,7 @@ PENALTY_HU = 0.3
 BLUR_MM = (5.0, 4.0, 3.0, 2.0, 1.5, 1.0)
 """The search runs from a blurred sheet to a sharp one."""
 
-FIRST_TRIES, STARTS, TRIES, KEPT = 2400, 4, 120, 12
+FIRST_TRIES, STARTS, TRIES, KEPT, POLISH = 2400, 4, 120, 12, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +122,18 @@ def seen_fissure(
         frame: The frame of the lung.
         spacing_mm: Distance of neighboring voxels along slice, row and column.
         mean: The mean course of this fissure.
-        floor: Another fissure below which this one is not.
+        floor: For a horizontal fissure, the oblique one, below which it is not.
     """
     sheet = _unfold(voxels_hu, lungs, frame, spacing_mm, mean, floor)
     if len(sheet.terms) < LEAST_POINTS:
         return None
     halves = [sheet.of(sheet.squares == number) for number in (0, 1)]
     sharp = [half.blurred(BLUR_MM[-1]) for half in halves]
+    least_hu = LEAST_HU if floor is None else LEAST_LEVEL_HU
     found: list[NDArray[np.float64]] = []
     for number, other in ((0, 1), (1, 0)):
         found.append(_search(halves[number], seed=number))
-        if _followed(sharp[other], found[number]) < LEAST_HU:
+        if _followed(sharp[other], found[number]) < least_hu:
             return None
     height_mm = frame.lengths[0] * spacing_mm[0]
     apart = np.abs(_crossed(sheet, found[0]).terms @ (found[0] - found[1]))
@@ -201,9 +205,10 @@ def _search(sheet: Sheet, seed: int) -> NDArray[np.float64]:
     drawn = SPREAD * rng.normal(size=(FIRST_TRIES, len(SPREAD)))
     starts = _apart(drawn[np.argsort(-_worth(coarse, drawn))])
     stages = [sheet.of(slice(turn % 4, None, 4)).blurred(mm) for turn, mm in enumerate(BLUR_MM)]
-    found = np.array([_climb(stages, start, rng) for start in starts])
-    best: NDArray[np.float64] = found[np.argmax(_worth(sheet.blurred(BLUR_MM[-1]), found))]
-    return best
+    found = np.array([_climb(stages, start, 0.4 * SPREAD, rng) for start in starts])
+    sharp = sheet.of(slice(None, None, 2)).blurred(BLUR_MM[-1])
+    best: NDArray[np.float64] = found[np.argmax(_worth(sharp, found))]
+    return _climb([sharp] * POLISH, best, 0.1 * SPREAD, rng)
 
 
 def _apart(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -218,9 +223,12 @@ def _apart(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _climb(
-    stages: Sequence[Sheet], start: NDArray[np.float64], rng: np.random.Generator
+    stages: Sequence[Sheet],
+    start: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    middle, spread = start, 0.4 * SPREAD
+    middle = start
     for stage in stages:
         drawn = middle + spread * rng.normal(size=(TRIES, len(SPREAD)))
         best = drawn[np.argsort(-_worth(stage, drawn))[:KEPT]]
