@@ -47,9 +47,9 @@ def find_air(scan: CoarseScan, body: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def hull(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Convex hull of everything on a slice, 1 inside."""
     filled = np.zeros_like(pixels)
-    points = cv2.findNonZero(pixels)
-    if points is not None:
-        cv2.fillConvexPoly(filled, cv2.convexHull(points), 1)
+    outlines, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if outlines:
+        cv2.fillConvexPoly(filled, cv2.convexHull(np.concatenate(outlines)), 1)
     return filled
 
 
@@ -59,4 +59,4 @@ def _room(pixels: NDArray[np.int16]) -> NDArray[np.uint8]:
     plain = (smooth < ROOM_HU).view(np.uint8)
     framed = cv2.copyMakeBorder(plain, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     cv2.floodFill(framed, None, (0, 0), 2)
-    return (framed[1:-1, 1:-1] == 2).view(np.uint8)
+    return np.asarray(framed[1:-1, 1:-1] == 2).astype(np.uint8)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from groundglass.scan import CTScan
 
-TARGET_MM = 1.45
-"""Voxel size that is aimed at: fine enough for a main bronchus, eight times fewer voxels."""
+TARGET_MM = (2.0, 1.45, 1.45)
+"""Voxel size that is aimed at along slice, row and column: fine enough for a main bronchus."""
 
 LOWEST_HU = -1024
 
@@ -33,8 +33,8 @@ class CoarseScan:
     def of(cls, scan: CTScan) -> "CoarseScan":
         """Average the scan; voxels that are large already stay as they are."""
         by_slice, *in_plane = (
-            max(1, min(round(TARGET_MM / mm), size))
-            for mm, size in zip(scan.spacing_mm, scan.slices.shape, strict=True)
+            max(1, min(round(target / mm), size))
+            for target, mm, size in zip(TARGET_MM, scan.spacing_mm, scan.slices.shape, strict=True)
         )
         rows, columns = (
             -(-size // f) for size, f in zip(scan.slices.shape[1:], in_plane, strict=True)
@@ -69,10 +69,8 @@ class CoarseScan:
     def disk(self, radius_mm: float) -> NDArray[np.uint8]:
         """Kernel of a disk within a slice, for OpenCV."""
         radius = max(1, round(radius_mm / self.pixel_mm))
-        kernel: NDArray[np.uint8] = cv2.getStructuringElement(
-            cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)
-        )
-        return kernel
+        size = (2 * radius + 1, 2 * radius + 1)
+        return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size).astype(np.uint8)
 
     def distance(self, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Distance in mm of each true voxel from the nearest false one; 0 at false ones."""
@@ -84,7 +82,7 @@ class CoarseScan:
 
 def _mean(group: NDArray[np.int16]) -> NDArray[np.int16]:
     if len(group) == 1:
-        return np.maximum(group[0], LOWEST_HU)
+        return np.asarray(np.maximum(group[0], LOWEST_HU), np.int16)
     total = np.zeros(group.shape[1:], np.int32)
     for pixels in group:
         total += np.maximum(pixels, LOWEST_HU)

@@ -34,11 +34,11 @@ def fill_lungs(scan: CoarseScan, lungs: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def bounding_box(where: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice] | None:
     """Box around all true voxels, widened within its slices; ``None`` where there are none."""
-    slices = np.nonzero(where.any(axis=(1, 2)))[0]
+    slices, rows, columns = (
+        np.nonzero(np.asarray(where.any(axis=axes)))[0] for axes in ((1, 2), (0, 2), (0, 1))
+    )
     if slices.size == 0:
         return None
-    flat = where.any(axis=0)
-    rows, columns = np.nonzero(flat.any(axis=1))[0], np.nonzero(flat.any(axis=0))[0]
     return (
         slice(int(slices[0]), int(slices[-1]) + 1),
         slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
@@ -52,17 +52,17 @@ def _fill(scan: CoarseScan, lung: NDArray[np.uint8]) -> NDArray[np.uint8]:
     largest = HOLE_MM2 / (scan.spacing_mm[1] * scan.spacing_mm[2])
     whole = np.empty_like(lung)
     for pixels, result in zip(lung, whole, strict=True):
-        framed = cv2.copyMakeBorder(pixels, *[margin] * 4, cv2.BORDER_CONSTANT, value=0)
+        framed = np.pad(pixels, margin)
         closed = cv2.morphologyEx(framed, cv2.MORPH_CLOSE, kernel)
         result[:] = closed[margin:-margin, margin:-margin]
         _fill_small_holes(result, largest)
-    outside = cc3d.connected_components(whole == 0, connectivity=6, out_dtype=np.uint32)
-    edge = np.zeros(int(outside.max()) + 1, bool)
-    for face in (outside[0], outside[-1], outside[:, 0], outside[:, -1], outside[..., 0]):
-        edge[np.unique(face)] = True
-    edge[np.unique(outside[..., -1])] = True
-    edge[0] = True
-    whole[~edge[outside]] = 1
+    outside = cc3d.connected_components(whole == 0, connectivity=6)
+    open_end = np.zeros(int(outside.max()) + 1, bool)
+    open_end[0] = True
+    for axis in range(3):
+        for face in (0, -1):
+            open_end[np.unique(outside.take(face, axis=axis))] = True
+    whole[~open_end[outside]] = 1
     return whole
 
 

@@ -13,7 +13,13 @@ from groundglass.labels import Lung
 from groundglass.lungs.coarse import CoarseScan
 
 DIRECTIONS = 360
-"""Rays on a slice. Ray 0 runs to the patient's left, ray 90 to the back."""
+"""Rays on a slice. Ray 0 runs to the patient's left."""
+
+BACK, FRONT = 90, 270
+"""Rays that run straight to the back and to the front."""
+
+HEART_DEGREES = (45, 65)
+"""Rays this close to the front, to the right and to the left, may meet the heart and no lung."""
 
 BONE_HU = 190
 """Averaged voxels of ribs lie above it."""
@@ -74,6 +80,13 @@ def cast_rays(scan: CoarseScan, lungs: NDArray[np.uint8], middle: float) -> Rays
         beyond = (hu > BONE_HU) & (np.arange(reach) > last[:, None])
         bone[number] = np.where(beyond.any(axis=1), beyond.argmax(axis=1), np.nan)
     return Rays(direction % DIRECTIONS, away, start, end, sides, bone)
+
+
+def heart_rays() -> NDArray[np.bool_]:
+    """Rays that may meet the heart, shape (direction,)."""
+    directions = np.arange(DIRECTIONS)
+    to_right, to_left = HEART_DEGREES
+    return (directions > FRONT - to_right) & (directions < FRONT + to_left)
 
 
 def _axis(lungs: NDArray[np.uint8], middle: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import cc3d
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -11,6 +12,8 @@ from groundglass.labels import Lung
 from groundglass.lungs.coarse import CoarseScan
 
 Inside = NDArray[np.bool_]
+
+Labels = NDArray[np.unsignedinteger[Any]]
 
 Box = tuple[slice, slice, slice]
 
@@ -23,11 +26,8 @@ CORE_MM = 4.0
 CORE_SHARE = 0.15
 """A piece with less of itself so deep is a fold of skin or cloth."""
 
-MINIMUM_ML = 60.0
-"""A smaller piece of air is no lung."""
-
 SMALLER_SHARE = 0.04
-"""Volume of a further piece of lung as a share of the largest."""
+"""Volume of a piece of lung as a share of the largest piece of air; smaller ones are bowel."""
 
 SPLIT_SHARE = 0.2
 """Share of a piece beyond the middle of the body from which it may be both lungs, and the least
@@ -55,8 +55,8 @@ def find_sides(scan: CoarseScan, air: NDArray[np.uint8], middle: float) -> NDArr
         air: Air in the body without trachea and main bronchi.
         middle: Column of the middle of the body.
     """
-    labels = cc3d.connected_components(air, connectivity=6, out_dtype=np.uint32)
-    statistics = cc3d.statistics(labels)
+    labels: Labels = cc3d.connected_components(air, connectivity=6)
+    statistics: dict[str, Any] = dict(cc3d.statistics(labels))
     sides = np.zeros(air.shape, np.uint8)
     for piece in _lung_pieces(scan, labels, statistics):
         box = statistics["bounding_boxes"][piece]
@@ -69,59 +69,76 @@ def find_sides(scan: CoarseScan, air: NDArray[np.uint8], middle: float) -> NDArr
     return sides
 
 
-def _lung_pieces(
-    scan: CoarseScan, labels: NDArray[np.uint32], statistics: dict[str, Any]
-) -> list[int]:
+def _lung_pieces(scan: CoarseScan, labels: Labels, statistics: dict[str, Any]) -> list[int]:
     """Numbers of the pieces of air that are lung, largest first."""
-    volumes = statistics["voxel_counts"] * scan.voxel_ml
-    found: list[int] = []
-    for piece in np.argsort(-volumes):
-        if piece == 0:
-            continue
-        least = SMALLER_SHARE * volumes[found[0]] if found else MINIMUM_ML
-        if volumes[piece] < least:
-            break
-        box = statistics["bounding_boxes"][piece]
-        if _looks_like_lung(scan, scan.hu[box], labels[box] == piece):
-            found.append(int(piece))
-    return found
+    counts = statistics["voxel_counts"].astype(np.int64)
+    counts[0] = 0
+    large = np.nonzero(counts > SMALLER_SHARE * counts.max(initial=0))[0]
+    return [
+        int(piece)
+        for piece in large[np.argsort(-counts[large])]
+        if _looks_like_lung(scan, labels, int(piece), statistics["bounding_boxes"][piece])
+    ]
 
 
-def _looks_like_lung(scan: CoarseScan, hu: NDArray[np.int16], inside: Inside) -> bool:
+def _looks_like_lung(scan: CoarseScan, labels: Labels, piece: int, box: Box) -> bool:
     """Whether a piece is neither gas in a bowel nor a fold of skin or cloth."""
-    core = scan.distance(inside) > CORE_MM
+    inside = labels[box] == piece
+    core = _wear_down(scan, inside, CORE_MM)
     if core.sum() < CORE_SHARE * inside.sum():
         return False
-    return bool(np.median(hu[core]) > GAS_HU)
+    return bool(np.median(scan.hu[box][core]) > GAS_HU)
 
 
 def _split(scan: CoarseScan, box: Box, inside: Inside, middle: float) -> NDArray[np.uint8] | None:
     """Right and left half of a piece that is both lungs, or ``None`` where it is one lung.
 
-    The lungs touch along a thin septum. Both are worn down, first where they are dense, then from
-    their surface, until they come apart; every voxel then goes to the half that is nearer, and
-    what this cuts off from its own lung is given back.
+    The lungs touch along a thin septum. They are worn down, where they are dense and from their
+    surface, until they come apart; every voxel then goes to the half that is nearer, and what this
+    cuts off from its own lung is given back.
     """
     on_right = inside[:, :, : max(0, round(middle))].sum() / inside.sum()
     if not SPLIT_SHARE < on_right < 1 - SPLIT_SHARE:
         return None
-    for limit in SEPTUM_HU:
-        depth = scan.distance(inside & (scan.hu[box] < limit))
-        for radius in ERODE_MM:
-            markers = _two_lungs(depth > radius, middle)
+    for radius in ERODE_MM:
+        for limit in SEPTUM_HU:
+            worn = _wear_down(scan, inside & (scan.hu[box] < limit), radius)
+            markers = _two_lungs(worn, middle)
             if markers is not None:
-                return _divide(scan, inside, *markers)
+                return _divide(inside, *markers)
     if not BOTH_SHARE < on_right < 1 - BOTH_SHARE:
         return None
     return _cut_along_septum(scan, box, middle)
 
 
-def _divide(scan: CoarseScan, inside: Inside, right: Inside, left: Inside) -> NDArray[np.uint8]:
+def _wear_down(scan: CoarseScan, inside: Inside, radius_mm: float) -> Inside:
+    """What lies deeper than a radius below the surface, slice by slice."""
+    if radius_mm == 0:
+        return inside
+    kernel = scan.disk(radius_mm)
+    worn = [
+        cv2.erode(p.view(np.uint8), kernel, borderValue=0) for p in np.ascontiguousarray(inside)
+    ]
+    return np.stack(worn) > 0
+
+
+def _divide(inside: Inside, right: Inside, left: Inside) -> NDArray[np.uint8]:
     """Every voxel given to the nearer of two lungs, without islands."""
-    nearer = scan.distance(~right) <= scan.distance(~left)
-    of_right = _reached(inside & nearer, right)
+    of_right = np.zeros_like(inside)
+    for result, *markers in zip(of_right, right, left, strict=True):
+        to_right, to_left = (_distance_px(m) for m in markers)
+        np.less_equal(to_right, to_left, out=result)
+    of_right = _reached(inside & of_right, right)
     of_left = _reached(inside & ~of_right, left)
     return np.where(of_left, np.uint8(Lung.LEFT), np.uint8(Lung.RIGHT))
+
+
+def _distance_px(marker: Inside) -> NDArray[np.float32]:
+    """Distance of every pixel of a slice from a marker; infinite where it has none."""
+    if not marker.any():
+        return np.full(marker.shape, np.inf, np.float32)
+    distance = cv2.distanceTransform((~marker).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return np.asarray(distance, np.float32)
 
 
 def _cut_along_septum(scan: CoarseScan, box: Box, middle: float) -> NDArray[np.uint8]:
@@ -147,7 +164,10 @@ def _two_lungs(worn: Inside, middle: float) -> tuple[Inside, Inside] | None:
     first, second = (float(statistics["centroids"][p][2]) for p in pair)
     if not first < middle < second or counts[pair].min() < SPLIT_SHARE * counts.sum():
         return None
-    return labels == pair[0], labels == pair[1]
+    right, left = labels == pair[0], labels == pair[1]
+    column = max(0, round(middle))
+    strayed = max(right[:, :, column:].sum() / right.sum(), left[:, :, :column].sum() / left.sum())
+    return (right, left) if strayed < SPLIT_SHARE else None
 
 
 def _reached(inside: Inside, marker: Inside) -> Inside:

@@ -15,6 +15,9 @@ from groundglass.lungs.wall import fill_to_wall
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Note
 
+MINIMUM_SHARE = 0.05
+"""Lung takes more of the body than this on some slice."""
+
 CUT_CM2 = 10.0
 """Lung on the first or last slice from which the scan is said to end within the lungs."""
 
@@ -36,7 +39,7 @@ def lungs_by_threshold(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
     air[airways > 0] = 0
     middle = _middle(body)
     aerated = find_sides(coarse, air, middle)
-    if not aerated.any():
+    if not _shows_chest(aerated, body):
         raise EmptyMaskError(
             f"found no lung in '{scan.source.name}', expected a chest CT; check that the scan "
             "shows the chest and that its values are Hounsfield units"
@@ -45,20 +48,26 @@ def lungs_by_threshold(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
     whole = fill_lungs(coarse, fill_to_wall(coarse, whole, middle))
     whole[airways > 0] = 0
     lungs = refine(scan, coarse, whole, airways)
-    return Mask.on(scan, lungs, Lung), tuple(_notes(scan, lungs))
+    return Mask.on(scan, lungs, Lung), tuple(_notes(scan, aerated, lungs))
 
 
 def _middle(body: NDArray[np.uint8]) -> float:
     """Column of the middle of the body."""
     weights = body.sum(axis=(0, 1), dtype=np.int64)
-    total = int(weights.sum())
-    if total == 0:
-        return body.shape[2] / 2
-    return float((weights * np.arange(body.shape[2])).sum() / total)
+    if not weights.any():
+        return float(body.shape[2]) / 2
+    middle: np.float64 = np.average(np.arange(body.shape[2]), weights=weights)
+    return float(middle)
 
 
-def _notes(scan: CTScan, lungs: NDArray[np.uint8]) -> list[Note]:
-    found = [lung for lung in Lung if (lungs == lung).any()]
+def _shows_chest(lungs: NDArray[np.uint8], body: NDArray[np.uint8]) -> bool:
+    """Whether lung takes a good part of the body on some slice, unlike the sinuses of a head."""
+    areas = np.count_nonzero(lungs, axis=(1, 2))
+    return bool(np.any(areas > MINIMUM_SHARE * np.count_nonzero(body, axis=(1, 2))))
+
+
+def _notes(scan: CTScan, aerated: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> list[Note]:
+    found = [lung for lung in Lung if (aerated == lung).any()]
     notes = []
     if len(found) == 1:
         other = Lung.LEFT if found[0] is Lung.RIGHT else Lung.RIGHT
