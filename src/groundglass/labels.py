@@ -15,7 +15,7 @@ class Label(IntEnum):
             there is no right one.
     """
 
-    title: str  # type: ignore[misc,assignment]
+    title: str
     color: str
     code: tuple[str, str, str] | None
 

@@ -113,9 +113,10 @@ def test_objects_are_stored_indexed_and_returned_with_their_study(archive, tmp_p
 
     study = pydicom.dcmread(sources[0], stop_before_pixels=True).StudyInstanceUID
     series = json.loads(archive.get(f"/dicom-web/studies/{study}/series"))
-    kinds = Counter(one["00080060"]["Value"][0] for one in series)
     written = [pydicom.dcmread(file) for file in results]
-    assert kinds == Counter(["CT", *(one.Modality for one in written)])
+    expected = {one.SeriesInstanceUID: one.Modality for one in written}
+    kinds = Counter(one["00080060"]["Value"][0] for one in series)
+    assert kinds == Counter(["CT", *expected.values()])
     for one in written:
         found = archive.instance(study, one.SeriesInstanceUID, one.SOPInstanceUID)
         assert found == one
