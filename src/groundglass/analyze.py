@@ -16,7 +16,7 @@ from groundglass.report import Report
 from groundglass.scan import CTScan, Note, Scan
 from groundglass.severity import score_all
 from groundglass.systems import Segmenter, load_system
-from groundglass.systems.system import LungFinder
+from groundglass.systems.system import LungFinder, find_card
 
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
@@ -142,6 +142,7 @@ def _segment(
     device: str,
     stages: _Stages,
 ) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
+    find_card(system)  # a wrong name is told before the long work
     stages.begin("reading")
     scan = read(path, series=series, tolerate=tolerate)
     if stages.check is not None:

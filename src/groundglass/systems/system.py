@@ -45,17 +45,24 @@ class LungFinder(Protocol):
         ...
 
 
-def build(name: str, device: str) -> Segmenter:
-    """A system by name or by the folder of a training run, weights checked and loaded."""
+def find_card(name: str) -> tuple[Card, Path]:
+    """Card of a system, by name or folder of a training run, and the folder it lies in.
+
+    Raises:
+        UnknownNameError: If there is no such system or run.
+    """
     from groundglass.systems import SYSTEMS
 
     if name in SYSTEMS:
-        card, folder = load_card(name), home(name)
-    elif (Path(name) / "card.yaml").is_file():
-        folder = Path(name)
-        card = read_card(folder / "card.yaml")
-    else:
-        raise UnknownNameError.of("system", name, SYSTEMS)
+        return load_card(name), home(name)
+    if (Path(name) / "card.yaml").is_file():
+        return read_card(Path(name) / "card.yaml"), Path(name)
+    raise UnknownNameError.of("system", name, SYSTEMS)
+
+
+def build(name: str, device: str) -> Segmenter:
+    """A system by name or by the folder of a training run, weights checked and loaded."""
+    card, folder = find_card(name)
     if card.weights is None:
         raise WeightsError(
             f"found no weights for '{card.name}', expected some; train it with groundglass train"

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.analyze import analyze, segment
+from groundglass.data.phantom import Phantom, make_phantom
+from groundglass.data.phantom_files import write_phantom
+from groundglass.errors import UnknownNameError
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom(0, shape=(48, 128, 128))
+
+
+@pytest.fixture(scope="module")
+def scan(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_phantom(phantom, tmp_path_factory.mktemp("phantom"), "nifti")
+
+
+def test_an_unknown_system_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="known: baseline_unet"):
+        analyze(tmp_path / "no-such-scan", system="no_such_system")
+
+
+def test_the_percentage_of_opacity_is_near_the_truth(phantom: Phantom, scan: Path) -> None:
+    stages: list[str] = []
+    report = analyze(scan, progress=lambda stage, _: stages.append(stage))
+    opacity = report.score("percentage_of_opacity")
+    assert opacity is not None
+    assert opacity.value == pytest.approx(phantom.truth["opacity_percent"], abs=2.5)
+    right, left = opacity.parts["right lung"], opacity.parts["left lung"]
+    assert (right > left) == (
+        phantom.truth["right_lung_opacity_percent"] > phantom.truth["left_lung_opacity_percent"]
+    )
+    assert list(dict.fromkeys(stages)) == ["reading", "lungs", "lesions", "regions", "scores"]
+    assert report.provenance.lungs_method == "threshold"
+
+
+def test_a_picture_without_lungs_among_others_is_noted(phantom: Phantom, tmp_path: Path) -> None:
+    pictures = write_phantom(phantom, tmp_path, "pictures")
+    for picture in sorted(pictures.iterdir())[:-3]:
+        picture.unlink()
+    cv2.imwrite(
+        str(pictures / "blank.png"),
+        np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8) // 8 + 190,
+    )
+    _, notes = segment(pictures)
+    assert any(note.name == "no-lungs" and "blank" in note.message for note in notes)
