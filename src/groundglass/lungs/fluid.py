@@ -15,6 +15,9 @@ AIRLESS_HU = -70
 LAYER_MM = 4.0
 """Thinner layers are chance."""
 
+POOL_MM2 = 100.0
+"""Smaller pools on a slice are chance as well."""
+
 SMOOTH_MM = 8.0
 """Width over which Hounsfield units are averaged."""
 
@@ -26,7 +29,7 @@ def find_fluid(scan: CoarseScan, number: int) -> NDArray[np.bool_]:
 
     The median passes over noise; open airways and spared lobules mark consolidated lung.
     """
-    reach = max(0, round(SMOOTH_MM / 3 / scan.spacing_mm[0]))
+    reach = int(SMOOTH_MM / 2 / scan.spacing_mm[0])
     group = scan.hu[max(0, number - reach) : number + reach + 1]
     gray = np.clip(group, _DARKEST_HU, _DARKEST_HU + 255).mean(axis=0) - _DARKEST_HU
     gray = gray.astype(np.uint8)
@@ -36,5 +39,8 @@ def find_fluid(scan: CoarseScan, number: int) -> NDArray[np.bool_]:
     near = scan.disk(SMOOTH_MM / 2)
     airless = cv2.erode(cv2.blur(gray, (3, 3)), near) > AIRLESS_HU - _DARKEST_HU
     water = np.asarray((median > low) & (median < high) & airless).astype(np.uint8)
-    pool = cv2.morphologyEx(water, cv2.MORPH_OPEN, scan.disk(LAYER_MM / 2))
-    return np.asarray(cv2.dilate(pool, near) > 0)
+    layers = cv2.morphologyEx(water, cv2.MORPH_OPEN, scan.disk(LAYER_MM / 2))
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(layers, connectivity=4)
+    large = boxes[:, cv2.CC_STAT_AREA] * scan.pixel_mm**2 > POOL_MM2
+    large[0] = False
+    return np.asarray(cv2.dilate(large[labels].astype(np.uint8), near) > 0)

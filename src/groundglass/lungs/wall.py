@@ -52,6 +52,9 @@ HEART_GAP_MM = 12.0
 APEX_MM = 25.0
 """So close to the top of the lungs the wall bends too much to be known."""
 
+TALL_MM = 10.0
+"""What shows on rays that meet no lung over less than this height is the edge of the diaphragm."""
+
 SPECK_MM = 2.0
 """Radius of what is too small to be more than chance."""
 
@@ -73,7 +76,10 @@ def fill_to_wall(scan: CoarseScan, lungs: NDArray[np.uint8], middle: float) -> N
     start = _start(rays, end, reaches)
     thick_mm = (wall - start) * scan.pixel_mm
     wanted = (wall > 0) & (gap_mm > GAP_MM) & _surrounded(scan, reaches, gap_mm)
-    wanted &= (thick_mm < LARGEST_MM) & ((end > 0) | (thick_mm > THIN_MM))
+    tall = np.ones((max(1, round(TALL_MM / scan.spacing_mm[0])), 3), np.uint8)
+    wanted_over_height = cv2.morphologyEx(wanted.astype(np.uint8), cv2.MORPH_OPEN, tall) > 0
+    wanted &= thick_mm < LARGEST_MM
+    wanted &= (end > 0) | ((thick_mm > THIN_MM) & wanted_over_height)
     side = _side(rays, reaches)
     filled = lungs.copy()
     for number in map(int, np.nonzero(wanted.any(axis=1))[0]):
