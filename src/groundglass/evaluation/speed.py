@@ -107,5 +107,6 @@ def _in_process(program: str, *arguments: str) -> str:
         check=True,
         capture_output=True,
         text=True,
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},  # as the command line sets it
     )
     return done.stdout

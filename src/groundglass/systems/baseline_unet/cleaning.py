@@ -96,5 +96,6 @@ def dense_lung(
 
 def label_lesions(found: NDArray[np.bool_], dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Lesion numbers: consolidation where dense, ground-glass opacity elsewhere."""
-    labels = np.where(dense, Lesion.CONSOLIDATION, Lesion.GROUND_GLASS)
-    return (labels * found).astype(np.uint8)
+    labels = found.astype(np.uint8) * np.uint8(Lesion.GROUND_GLASS)
+    labels[found & dense] = Lesion.CONSOLIDATION
+    return labels
