@@ -38,6 +38,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/groundglass bench
+	$(BIN)/groundglass benchmarks
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

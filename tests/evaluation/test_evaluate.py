@@ -10,6 +10,9 @@ from groundglass.evaluation.benchmarks import write_benchmarks
 from groundglass.evaluation.evaluate import Evaluation, case_overlaps, summarize
 from groundglass.evaluation.slice_labels import roc_auc
 from groundglass.labels import Lesion
+from groundglass.systems import Card, list_systems
+
+RESULTS = Path(__file__).parents[2] / "benchmarks"
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_patients() -> None:
@@ -55,6 +58,23 @@ def test_kinds_are_compared_only_where_they_are_known(tmp_path: Path) -> None:
     assert known["lesion"].sensitivity == pytest.approx(2 / 3)
     unknown = case_overlaps(labeled_case(tmp_path, truth, "1:3 2:3"), lungs, found)
     assert set(unknown) == {"lesion"}
+
+
+@pytest.mark.parametrize("card", list_systems(), ids=lambda card: card.name)
+def test_the_metrics_of_a_card_are_those_that_were_stored(card: Card) -> None:
+    assert card.weights is None or card.metrics
+    for key, value in card.metrics.items():
+        cohort, split, structure, metric = key.split("/")
+        file = RESULTS / f"evaluation-{card.name}-{cohort}-{split}.json"
+        stored = Evaluation.model_validate_json(file.read_text())
+        assert stored.structures[structure].summary[metric].mean == value
+        assert card.weights is not None
+        assert stored.weights_sha256 == card.weights.sha256
+
+
+def test_the_benchmarks_page_is_the_one_that_the_results_give(tmp_path: Path) -> None:
+    write_benchmarks(RESULTS, tmp_path / "B.md")
+    assert (tmp_path / "B.md").read_text() == (RESULTS.parent / "BENCHMARKS.md").read_text()
 
 
 def test_the_page_shows_what_is_stored(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Card(_Part):
         labels: Label names it can give.
         network: Settings that rebuild the network.
         size_px: (row, column) of the input.
-        lesion_threshold: Probability above which a pixel is lesion, chosen on validation.
+        lesion_threshold: Probability above which a pixel is lesion.
         metrics: Measured results by ``cohort/split/structure/metric``, as in ``BENCHMARKS.md``.
         deviations: Where it differs from the publication.
         weights: Shipped weights, if any.
