@@ -73,6 +73,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "ko": Format(
             "The key images as DICOM Key Object Selection.", f"{__name__}.dicom_key_images", True
         ),
+        "rtstruct": Format(
+            "The outlines as DICOM RT Structure Set.", f"{__name__}.dicom_rtstruct", True
+        ),
         "sc": Format(
             "The key slices as DICOM Secondary Capture, lesions drawn in.",
             f"{__name__}.dicom_capture",
