@@ -16,7 +16,7 @@ from groundglass.report import Report
 from groundglass.scan import CTScan, Note, Scan
 from groundglass.severity import score_all
 from groundglass.systems import Segmenter, load_system
-from groundglass.systems.system import LungFinder, find_card
+from groundglass.systems.system import PICTURE_LUNGS_SYSTEM, find_card, lung_finder
 
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
@@ -25,8 +25,6 @@ Check = Callable[[Scan], object]
 """Called with the scan once it is read, before the long work; raises to stop."""
 
 DEFAULT_SYSTEM = "baseline_unet"
-PICTURE_LUNGS_SYSTEM = "baseline_unet"
-"""Finds the lungs on pictures, which have no Hounsfield units for a threshold."""
 
 
 @dataclass
@@ -178,12 +176,7 @@ def _lungs_of(
     if isinstance(scan, CTScan):
         lungs, notes = find_lungs(scan)
         return lungs, "threshold", notes
-    finder = segmenter if isinstance(segmenter, LungFinder) else None
-    if finder is None:
-        loaded = load_system(PICTURE_LUNGS_SYSTEM, device)
-        assert isinstance(loaded, LungFinder)
-        finder = loaded
-    lungs = finder.find_lungs(scan, stages.tell)
+    lungs = lung_finder(segmenter, device).find_lungs(scan, stages.tell)
     empty = [name for name, s in zip(scan.names, lungs.slices, strict=True) if not s.any()]
     if not empty:
         return lungs, PICTURE_LUNGS_SYSTEM, ()

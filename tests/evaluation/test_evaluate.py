@@ -4,6 +4,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torchmetrics.functional.classification import binary_auroc
 
 from groundglass.data.cohort import Case
 from groundglass.evaluation.benchmarks import write_benchmarks
@@ -28,6 +33,13 @@ def test_auc_equals_the_share_of_rightly_ordered_pairs() -> None:
     positive = np.array([False, True, False, True, False])
     # pairs (3,0) (3,1) right, (3,5) wrong, (1,0) right, (1,1) half, (1,5) wrong
     assert roc_auc(values, positive) == pytest.approx(3.5 / 6, abs=1e-4)
+
+
+@given(arrays(np.int64, 12, elements=st.integers(0, 4)), arrays(bool, 12))
+def test_auc_agrees_with_torchmetrics(values: np.ndarray, positive: np.ndarray) -> None:
+    assume(positive.any() and not positive.all())
+    theirs = binary_auroc(torch.from_numpy(values / 4), torch.from_numpy(positive.astype(int)))
+    assert roc_auc(values, positive) == pytest.approx(theirs.item(), abs=1e-4)
 
 
 def test_auc_of_one_class_is_not_a_number() -> None:

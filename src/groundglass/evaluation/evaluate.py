@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from groundglass.data.cohort import Case, Cohort, Split
 from groundglass.labels import Lesion
-from groundglass.mask import Mask
 from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
-from groundglass.systems.system import LungFinder, Segmenter
+from groundglass.systems.system import LungFinder, Segmenter, lung_finder
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished and of all cases."""
@@ -116,13 +115,14 @@ def evaluate(
 
     Raises:
         CohortError: If the split is empty.
-        UnknownNameError: If the system cannot find lungs on pictures.
+        UnknownNameError: If there is no such system.
     """
     segmenter = load_system(system, device)
+    finder = lung_finder(segmenter, device)
     cases = cohort.split(split)
     structures: dict[str, _Structure] = defaultdict(_Structure)
     for done, case in enumerate(cases):
-        lungs, lesions = _find(segmenter, case)
+        lungs, lesions = _find(finder, segmenter, case)
         for structure, overlap in case_overlaps(case, lungs, lesions).items():
             structures[structure].add(case.patient, overlap)
         if progress is not None:
@@ -139,10 +139,11 @@ def evaluate(
     )
 
 
-def _find(segmenter: Segmenter, case: Case) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _find(
+    finder: LungFinder, segmenter: Segmenter, case: Case
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     picture = CTSlices((case.case,), (case.read_image(),), Source(case.case, "cohort"))
-    assert isinstance(segmenter, LungFinder)
-    lungs: Mask = segmenter.find_lungs(picture)
+    lungs = finder.find_lungs(picture)
     lesions = segmenter.segment(picture, lungs)
     return lungs.slices[0], lesions.slices[0]
 

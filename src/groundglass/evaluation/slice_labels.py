@@ -10,7 +10,6 @@ from scipy.stats import rankdata
 from groundglass.analyze import analyze
 from groundglass.errors import CohortError
 from groundglass.findings import Findings
-from groundglass.mask import Mask
 
 
 class SeriesEvaluation(BaseModel):
@@ -60,8 +59,12 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
     findings = report.findings
     infected, diagnosis = _labels_of(labels, scan.name, findings)
     area = findings.opacity_pixels().sum(1)
-    opacity = report.score("percentage_of_opacity")
+    opacity, volume_ml = report.score("percentage_of_opacity"), report.score("lung_volume_ml")
     assert opacity is not None
+    if volume_ml is None:
+        raise CohortError(
+            f"found pictures in '{scan.name}', expected a volume; slice labels go with volumes"
+        )
     return SeriesEvaluation(
         system=report.provenance.system,
         weights_sha256=report.provenance.weights_sha256,
@@ -71,7 +74,7 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
         infected_slices=int(infected.sum()),
         opacity_percent=round(opacity.value, 3),
         auc=roc_auc(area, infected),
-        lung_volume_ml=round(_volume_ml(findings.lungs)),
+        lung_volume_ml=round(volume_ml.value),
         seconds=round(sum(report.provenance.seconds.values()), 1),
     )
 
@@ -88,10 +91,6 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
         return None
     ranks = rankdata(values)[positive].sum()
     return round(float((ranks - positives * (positives + 1) / 2) / (positives * negatives)), 4)
-
-
-def _volume_ml(mask: Mask) -> float:
-    return int(mask.counts()[:, 1:].sum()) * mask.voxel_volume_ml
 
 
 def _labels_of(labels: Path, volume: str, findings: Findings) -> tuple[np.ndarray, str]:

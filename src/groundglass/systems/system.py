@@ -45,6 +45,24 @@ class LungFinder(Protocol):
         ...
 
 
+PICTURE_LUNGS_SYSTEM = "baseline_unet"
+"""Finds the lungs on pictures for systems that do not."""
+
+
+def lung_finder(segmenter: Segmenter | None, device: str) -> LungFinder:
+    """What finds the lungs on pictures: the system itself where it can, else the baseline.
+
+    Args:
+        segmenter: The system in use, if there is one.
+        device: Where the baseline's network runs.
+    """
+    if isinstance(segmenter, LungFinder):
+        return segmenter
+    baseline = build(PICTURE_LUNGS_SYSTEM, device)
+    assert isinstance(baseline, LungFinder)
+    return baseline
+
+
 def find_card(name: str) -> tuple[Card, Path]:
     """Card of a system, by name or folder of a training run, and the folder it lies in.
 
