@@ -1,0 +1,79 @@
+"""Encoders by name, with start weights that are downloaded only when asked for."""
+
+from pathlib import Path
+
+import segmentation_models_pytorch as smp
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from groundglass.errors import ConfigError, WeightsError
+
+SIDE_MULTIPLE = 32
+"""Sides of an input must be multiples of this: the coarsest features have stride 32."""
+
+
+def build_encoder(name: str, in_channels: int = 3) -> nn.Module:
+    """An encoder that gives features at strides 1, 2, 4, 8, 16 and 32, with random weights.
+
+    Args:
+        name: Encoder of segmentation-models-pytorch, such as ``resnet50`` or ``mobilenet_v2``; any
+            encoder of timm with ``tu-`` before its name, such as ``tu-res2net50_26w_4s``.
+        in_channels: Channels of the input.
+
+    Returns:
+        Module with ``out_channels``, the channels at each stride.
+
+    Raises:
+        ConfigError: If there is no such encoder, or it has no features at one of the strides.
+    """
+    try:
+        encoder: nn.Module = smp.encoders.get_encoder(name, in_channels=in_channels, weights=None)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"found encoder '{name}', expected one of segmentation-models-pytorch or, after 'tu-', "
+            f"of timm ({str(error).splitlines()[0][:100]}); correct the name"
+        ) from None
+    return encoder
+
+
+def start_encoder(encoder: nn.Module, name: str, weights: str) -> None:
+    """Load start weights into an encoder before training.
+
+    Args:
+        encoder: Changed in place.
+        name: Its name, as for :func:`build_encoder`.
+        weights: ``none``; ``imagenet``, which downloads; or a safetensors file with the encoder's
+            ImageNet weights in torchvision's names.
+
+    Raises:
+        WeightsError: If there is no such file, or it does not fit the encoder.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        encoder.load_state_dict(smp.encoders.get_encoder(name, weights="imagenet").state_dict())
+        return
+    path = Path(weights)
+    if not path.is_file():
+        raise WeightsError(f"found no file '{path.name}', expected encoder weights; check the path")
+    state = {
+        k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()
+    }
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"found weights in '{path.name}' that do not fit the encoder: {str(error)[:160]}; "
+            "take weights of the same architecture"
+        ) from None
+
+
+def as_color(gray: Tensor) -> Tensor:
+    """Lung gray 0 to 1 as three equal channels from -1 to 1, as encoders were pretrained on.
+
+    Args:
+        gray: (batch, 1, row, column).
+    """
+    three = (gray * 2 - 1).expand(-1, 3, -1, -1)
+    return three.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,92 @@
+"""Inf-Net: one map of the lesion, refined thrice, with its edge.
+
+Fan et al. 2020, doi:10.1109/TMI.2020.2996645; as Fung et al. 2021,
+doi:10.1186/s12967-021-02992-2, use it.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from groundglass.networks.encoder import as_color, build_encoder
+from groundglass.systems.ss_inf_net.blocks import (
+    EdgeBranch,
+    PartialDecoder,
+    ReceptiveField,
+    ReverseAttention,
+    resize,
+    size_of,
+)
+
+EDGE_WIDTH = 64
+
+
+class Maps(NamedTuple):
+    """The five outputs, each (batch, 1, row, column) of the input's size, before the sigmoid.
+
+    Attributes:
+        edge: Edge of the lesion.
+        coarse: Global map, S_g.
+        s5: Refined at stride 32.
+        s4: Refined at stride 16.
+        s3: Refined at stride 8: the answer.
+    """
+
+    edge: Tensor
+    coarse: Tensor
+    s5: Tensor
+    s4: Tensor
+    s3: Tensor
+
+    @property
+    def segmentations(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The four maps of the lesion, coarse to fine."""
+        return self.coarse, self.s5, self.s4, self.s3
+
+
+class InfNet(nn.Module):
+    """Lung gray to the five maps of Inf-Net.
+
+    Args:
+        encoder: Encoder's name, see :func:`groundglass.networks.encoder.build_encoder`.
+        width: Channels that the receptive-field blocks bring f3, f4 and f5 to.
+        coarse_width: Channels of the reverse attention at stride 32; 256 in the publication.
+    """
+
+    def __init__(self, encoder: str, width: int = 32, coarse_width: int = 256) -> None:
+        super().__init__()
+        self.encoder = build_encoder(encoder)
+        f2, f3, f4, f5 = self.encoder.out_channels[2:6]
+        self.edge = EdgeBranch((f2, EDGE_WIDTH))
+        self.fields = nn.ModuleList(ReceptiveField((f, width)) for f in (f3, f4, f5))
+        self.decoder = PartialDecoder(width)
+        self.attention_5 = ReverseAttention(f5, EDGE_WIDTH, coarse_width, kernel=5, depth=3)
+        self.attention_4 = ReverseAttention(f4, EDGE_WIDTH, 64)
+        self.attention_3 = ReverseAttention(f3, EDGE_WIDTH, 64)
+
+    def forward(self, gray: Tensor) -> Maps:
+        """The five maps.
+
+        Args:
+            gray: (batch, 1, row, column) from 0 to 1, sides multiples of 32.
+        """
+        f2, f3, f4, f5 = self.encoder(as_color(gray))[2:6]
+        edges, edge = self.edge(f2)
+        coarse = self.decoder(
+            *(field(f) for field, f in zip(self.fields, (f3, f4, f5), strict=True))
+        )
+        s5 = self.attention_5(f5, edges, coarse)
+        s4 = self.attention_4(f4, edges, s5)
+        s3 = self.attention_3(f3, edges, s4)
+        size = size_of(gray)
+        return Maps(*(resize(maps, size) for maps in (edge, coarse, s5, s4, s3)))
+
+    def outputs(self) -> tuple[nn.Conv2d, ...]:
+        """The last layers of the five maps: all that self-supervision does not hand on."""
+        parts = (self.edge, self.decoder, self.attention_5, self.attention_4, self.attention_3)
+        return tuple(part.output for part in parts)
+
+    def reset_outputs(self) -> None:
+        """Give the last layers random weights."""
+        for layer in self.outputs():
+            layer.reset_parameters()
