@@ -30,6 +30,11 @@ def test_other_settings_have_another_digest() -> None:
     assert Config.load(SMOKE, []).digest() != Config.load(SMOKE, ["seed=1"]).digest()
 
 
+def test_a_digest_stays_when_settings_come_that_a_run_does_not_use() -> None:
+    assert Config.load(SMOKE, []).digest() == "04acfc1e9ce2", "as before there were later settings"
+    assert Config.load(SMOKE, ["schedule=constant"]).digest() != "04acfc1e9ce2"
+
+
 def test_an_unknown_system_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="baseline_unet"):
         train("unet", [], tmp_path)

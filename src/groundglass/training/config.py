@@ -12,6 +12,18 @@ from groundglass.errors import ConfigError
 
 NetworkSetting = str | int | float | list[int]
 
+_LATER_SETTINGS = (
+    "optimizer",
+    "momentum",
+    "schedule",
+    "step_epochs",
+    "step_factor",
+    "gradient_value",
+    "monitor",
+    "monitor_mode",
+    "start_weights",
+)
+
 
 class RunConfig(BaseModel):
     """Settings that every system's training shares; systems add theirs by subclass.
@@ -23,14 +35,25 @@ class RunConfig(BaseModel):
         draws_per_epoch: Slices drawn in one epoch.
         batch_size: Slices per step.
         size_px: (row, column) of the network's input.
-        learning_rate: Peak of AdamW's rate; a linear rise over the first twentieth, then a cosine.
-        weight_decay: AdamW's weight decay.
-        gradient_norm: Largest norm of a step's gradient.
+        learning_rate: Peak of the optimizer's rate.
+        weight_decay: Weight decay of the optimizer.
+        gradient_norm: Largest norm of a step's gradient; none if empty.
         average_decay: Decay of the running average of the weights that is kept.
         healthy_weight: How much more often a slice known to be free of lesions is drawn.
         precision: Lightning's precision.
         threads: CPU threads of a training process.
         augment: How training slices vary.
+        optimizer: ``adamw``, ``adam`` or ``sgd``.
+        momentum: Momentum of ``sgd``.
+        schedule: ``cosine``: a linear rise over the first twentieth of the steps, then a cosine
+            down to a hundredth; ``step``: times ``step_factor`` every ``step_epochs``; ``constant``.
+        step_epochs: Epochs between the drops of the ``step`` schedule.
+        step_factor: Factor of each drop.
+        gradient_value: Largest value in a step's gradient, before its norm is seen to.
+        monitor: Metric by which the best epoch is chosen.
+        monitor_mode: Whether a larger (``max``) or a smaller one (``min``) is better.
+        start_weights: Safetensors file of an earlier run whose weights are taken where name and
+            shape match.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,12 +66,21 @@ class RunConfig(BaseModel):
     size_px: tuple[int, int] = (256, 352)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    gradient_norm: float = 1.0
+    gradient_norm: float | None = 1.0
     average_decay: float = 0.995
     healthy_weight: float = 4.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = 2
     augment: AugmentConfig = AugmentConfig()
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = 0.9
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_epochs: int = 50
+    step_factor: float = 0.1
+    gradient_value: float | None = None
+    monitor: str = "val/lesion_dice"
+    monitor_mode: Literal["max", "min"] = "max"
+    start_weights: Path | None = None
 
     @classmethod
     def load(cls, recipe: Path, overrides: list[str]) -> Self:
@@ -83,8 +115,19 @@ class RunConfig(BaseModel):
 
     def dump(self) -> str:
         """The config as YAML, every setting written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return _yaml(self.model_dump(mode="json"))
 
     def digest(self) -> str:
-        """Short hash that tells configs apart."""
-        return hashlib.sha256(self.dump().encode()).hexdigest()[:12]
+        """Short hash that tells configs apart.
+
+        A setting that came after weights were published counts where it differs from its default
+        only, so that the digests on their cards stay true.
+        """
+        defaults = {name: RunConfig.model_fields[name].default for name in _LATER_SETTINGS}
+        unused = {name for name, value in defaults.items() if getattr(self, name) == value}
+        settings = self.model_dump(mode="json", exclude=unused)
+        return hashlib.sha256(_yaml(settings).encode()).hexdigest()[:12]
+
+
+def _yaml(settings: dict[str, Any]) -> str:
+    return yaml.safe_dump(settings, sort_keys=False)

@@ -2,16 +2,19 @@
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
-import torch
+import numpy as np
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.utils.data import DataLoader
 
+from groundglass.data.cohort import Case
+from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.metrics.segmentation import Overlap
 from groundglass.training.config import RunConfig
+from groundglass.training.optimizer import Parameters, make_optimizer, make_schedule
 
 Batch = Mapping[str, Tensor]
 
@@ -19,8 +22,10 @@ Batch = Mapping[str, Tensor]
 class SystemModule(lightning.LightningModule):
     """A network in training.
 
-    Subclasses say what the loss is and which overlaps a validation batch gives; the rest (steps,
-    schedule, patient-wise metrics, logging) is here.
+    Subclasses say what the loss is and which overlaps a validation batch gives; the rest (data,
+    steps, schedule, patient-wise metrics, logging) is here. One that does not segment slices
+    overrides ``train_data`` and ``val_data``, and ``validation_step`` and
+    ``on_validation_epoch_end`` in place of ``overlaps``.
 
     Args:
         network: The network to train.
@@ -35,6 +40,25 @@ class SystemModule(lightning.LightningModule):
         self.patients = patients
         self._overlaps: dict[str, dict[str, Overlap]] = {}
 
+    @classmethod
+    def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Batches to learn from; augmented slices drawn as the config says, unless overridden.
+
+        A loader must give the same batches for one seed and epoch, whatever came before, so that a
+        resumed run goes on alike: its sampler is told the epoch by ``set_epoch``.
+        """
+        return DataLoader(
+            SliceDataset(cases, config.size_px, config.augment, config.seed),
+            batch_size=config.batch_size,
+            sampler=EpochSampler(cases, config.draws_per_epoch, config.seed, config.healthy_weight),
+            drop_last=True,
+        )
+
+    @classmethod
+    def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Batches to judge an epoch by; every slice once, as it is, unless overridden."""
+        return DataLoader(SliceDataset(cases, config.size_px), batch_size=config.batch_size)
+
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name; ``loss`` is the one that is minimized."""
@@ -42,6 +66,13 @@ class SystemModule(lightning.LightningModule):
     @abstractmethod
     def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
         """For each case of a validation batch, overlaps by structure, where the truth is known."""
+
+    def on_train_epoch_start(self) -> None:
+        """Seed all random numbers by run, epoch and process, so that a resumed run goes on alike."""
+        seeds = np.random.SeedSequence(
+            (self.config.seed, self.current_epoch, self.global_rank)
+        ).generate_state(1)
+        lightning.seed_everything(int(seeds[0]), verbose=False)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
         """One step; logs every loss."""
@@ -74,25 +105,32 @@ class SystemModule(lightning.LightningModule):
             dice = [overlap.dice for overlap in patients.values()]
             self.log(f"val/{structure}_dice", sum(dice) / len(dice), prog_bar=True)
 
+    def parameters_to_train(self) -> Parameters:
+        """Parameters, or groups of them with rates of their own; all of the network's here."""
+        return self.network.parameters()
+
     def configure_optimizers(self) -> Any:
-        """AdamW with a short linear rise and a cosine down to nothing."""
-        config = self.config
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-        )
+        """Optimizer and schedule of the config; the schedule goes on after every step."""
+        optimizer = make_optimizer(self.parameters_to_train(), self.config)
         steps = int(self.trainer.estimated_stepping_batches)
-        rise = max(1, steps // 20)
-        schedule = SequentialLR(
-            optimizer,
-            [
-                LinearLR(optimizer, start_factor=0.05, total_iters=rise),
-                CosineAnnealingLR(
-                    optimizer, max(1, steps - rise), eta_min=config.learning_rate / 100
-                ),
-            ],
-            milestones=[rise],
-        )
+        schedule = make_schedule(optimizer, self.config, steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,  # noqa: ARG002 - the config says
+        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Clip the gradient by value, then by norm, as far as the config asks for it."""
+        for limit, kind in (
+            (self.config.gradient_value, "value"),
+            (self.config.gradient_norm, "norm"),
+        ):
+            if limit is not None:
+                self.clip_gradients(
+                    optimizer, gradient_clip_val=limit, gradient_clip_algorithm=kind
+                )

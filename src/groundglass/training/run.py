@@ -36,6 +36,11 @@ class Run:
         return self.folder / "weights.safetensors"
 
     @property
+    def start_weights(self) -> Path:
+        """What was taken from the weights that the run started from, if it did."""
+        return self.folder / "start_weights.json"
+
+    @property
     def last_checkpoint(self) -> Path:
         """Where an interrupted training goes on."""
         return self.folder / "checkpoints" / "last.ckpt"

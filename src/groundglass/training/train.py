@@ -10,16 +10,15 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
 
 from groundglass.data.cohort import Cohort, write_cohort
-from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
 from groundglass.systems.card import Weights, load_card, write_card
 from groundglass.training.config import RunConfig
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run, save_weights
+from groundglass.training.start_weights import take_start_weights
 
 
 def train(
@@ -80,19 +79,20 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
     module = module.to(memory_format=torch.channels_last)
     run.write_environment()
-    sampler = EpochSampler(train_cases, config.draws_per_epoch, config.seed, config.healthy_weight)
+    resumed = run.last_checkpoint.is_file()
+    if config.start_weights is not None and not resumed:
+        take_start_weights(module.network, config.start_weights).write(run.start_weights)
     best = ModelCheckpoint(
         dirpath=run.best_checkpoint.parent,
         filename="best",
-        monitor="val/lesion_dice",
-        mode="max",
+        monitor=config.monitor,
+        mode=config.monitor_mode,
         save_last=True,
         enable_version_counter=False,
     )
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
         precision=config.precision,
-        gradient_clip_val=config.gradient_norm,
         deterministic=True,
         logger=CSVLogger(run.folder, name="logs"),
         callbacks=[
@@ -106,14 +106,9 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     )
     trainer.fit(
         module,
-        DataLoader(
-            SliceDataset(train_cases, config.size_px, config.augment, config.seed),
-            batch_size=config.batch_size,
-            sampler=sampler,
-            drop_last=True,
-        ),
-        DataLoader(SliceDataset(val_cases, config.size_px), batch_size=config.batch_size),
-        ckpt_path=run.last_checkpoint if run.last_checkpoint.is_file() else None,
+        module.train_data(config, train_cases),
+        module.val_data(config, val_cases),
+        ckpt_path=run.last_checkpoint if resumed else None,
     )
     keep_best(run, config, module)
 

@@ -1,0 +1,86 @@
+"""Start from the weights of another run: what fits is taken, the rest is said."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from groundglass.errors import WeightsError
+from groundglass.weights import sha256_of
+
+
+@dataclass(frozen=True, slots=True)
+class StartWeights:
+    """What a network took from a weights file, by names of its parameters and buffers.
+
+    Attributes:
+        file: Name of the file.
+        sha256: Its checksum.
+        taken: Loaded.
+        other_shape: In both, but of another shape; left as the network had them.
+        only_in_network: Left as the network had them.
+        only_in_file: Not used.
+    """
+
+    file: str
+    sha256: str
+    taken: list[str]
+    other_shape: list[str]
+    only_in_network: list[str]
+    only_in_file: list[str]
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def take_start_weights(network: nn.Module, path: Path) -> StartWeights:
+    """Load what fits by name and shape from an earlier run or a pretraining.
+
+    Args:
+        network: Changed in place; its numeric type is kept.
+        path: Safetensors file.
+
+    Returns:
+        What was taken and what was not.
+
+    Raises:
+        WeightsError: If the file is missing or damaged, or no parameter of the network fits.
+    """
+    sha256 = sha256_of(path)
+    try:
+        stored = load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"found '{path.name}' unreadable ({error}), expected a safetensors file; "
+            "take weights.safetensors of a run"
+        ) from None
+    own = network.state_dict()
+    shared = [name for name in own if name in stored]
+    taken = [name for name in shared if stored[name].shape == own[name].shape]
+    if not set(taken) & {name for name, _ in network.named_parameters()}:
+        raise WeightsError(
+            f"found no parameter in '{path.name}' that fits the network by name and shape "
+            f"(the file has {_first(stored)}, the network {_first(own)}); take weights of a run "
+            "whose network shares parts with this one"
+        )
+    with torch.no_grad():
+        for name in taken:
+            own[name].copy_(stored[name])
+    return StartWeights(
+        path.name,
+        sha256,
+        taken,
+        other_shape=[name for name in shared if name not in set(taken)],
+        only_in_network=[name for name in own if name not in stored],
+        only_in_file=[name for name in stored if name not in own],
+    )
+
+
+def _first(state: dict[str, torch.Tensor]) -> str:
+    names = sorted(state)
+    return f"'{names[0]}'" if names else "nothing"
