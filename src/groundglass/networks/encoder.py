@@ -1,6 +1,7 @@
 """Encoders by name, with start weights that are downloaded only when asked for."""
 
 from pathlib import Path
+from typing import cast
 
 import segmentation_models_pytorch as smp
 import torch
@@ -22,7 +23,7 @@ def build_encoder(name: str, in_channels: int = 3) -> nn.Module:
         in_channels: Channels of the input.
 
     Returns:
-        Module with ``out_channels``, the channels at each stride.
+        Module that gives a list of features; see :func:`channels_of`.
 
     Raises:
         ConfigError: If there is no such encoder, or it has no features at one of the strides.
@@ -37,6 +38,11 @@ def build_encoder(name: str, in_channels: int = 3) -> nn.Module:
     return encoder
 
 
+def channels_of(encoder: nn.Module) -> tuple[int, ...]:
+    """Channels of an encoder's features at strides 1, 2, 4, 8, 16 and 32."""
+    return tuple(cast("list[int]", encoder.out_channels))
+
+
 def start_encoder(encoder: nn.Module, name: str, weights: str) -> None:
     """Load start weights into an encoder before training.
 
@@ -44,7 +50,8 @@ def start_encoder(encoder: nn.Module, name: str, weights: str) -> None:
         encoder: Changed in place.
         name: Its name, as for :func:`build_encoder`.
         weights: ``none``; ``imagenet``, which downloads; or a safetensors file with the encoder's
-            ImageNet weights in torchvision's names.
+            ImageNet weights in torchvision's names. They see the first three channels; weights
+            of further ones start at 0.
 
     Raises:
         WeightsError: If there is no such file, or it does not fit the encoder.
@@ -52,21 +59,38 @@ def start_encoder(encoder: nn.Module, name: str, weights: str) -> None:
     if weights == "none":
         return
     if weights == "imagenet":
-        encoder.load_state_dict(smp.encoders.get_encoder(name, weights="imagenet").state_dict())
-        return
-    path = Path(weights)
-    if not path.is_file():
-        raise WeightsError(f"found no file '{path.name}', expected encoder weights; check the path")
-    state = {
-        k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()
-    }
+        state = smp.encoders.get_encoder(name, weights="imagenet").state_dict()
+    else:
+        state = _read(Path(weights))
     try:
-        encoder.load_state_dict(state)
+        encoder.load_state_dict(_widen(state, encoder.state_dict()))
     except RuntimeError as error:
         raise WeightsError(
-            f"found weights in '{path.name}' that do not fit the encoder: {str(error)[:160]}; "
-            "take weights of the same architecture"
+            f"found weights in '{Path(weights).name}' that do not fit the encoder '{name}': "
+            f"{str(error)[:160]}; take weights of the same architecture"
         ) from None
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"found no file '{path.name}', expected encoder weights; check the path")
+    return {
+        k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()
+    }
+
+
+def _widen(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Start weights whose first convolution takes as many channels as wanted, the new ones at 0.
+
+    An encoder of six channels then starts as if it saw the first three alone.
+    """
+    widened = dict(state)
+    for name, value in state.items():
+        shape = wanted[name].shape if name in wanted else value.shape
+        if value.dim() == 4 and shape[0] == value.shape[0] and shape[1] > value.shape[1] == 3:
+            widened[name] = torch.zeros(shape)
+            widened[name][:, :3] = value
+    return widened
 
 
 def as_color(gray: Tensor) -> Tensor:

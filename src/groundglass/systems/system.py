@@ -5,6 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from groundglass.errors import UnknownNameError, WeightsError
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Scan
@@ -42,6 +45,35 @@ class LungFinder(Protocol):
 
     def find_lungs(self, scan: CTSlices, progress: Progress | None = None) -> Mask:
         """Lungs of every picture, label set ``Lung``; a picture may show none."""
+        ...
+
+
+@runtime_checkable
+class LesionMapper(Protocol):
+    """A system that gives the probability of lesion on whole pictures, lungs not looked for."""
+
+    def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probability of lesion, 0 to 1, on the grid of the picture.
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+        """
+        ...
+
+
+@runtime_checkable
+class KindMapper(Protocol):
+    """A system that gives the probability of each kind of lesion on whole pictures."""
+
+    def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Probability of ground-glass opacity and of consolidation on the grid of the picture.
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+
+        Returns:
+            (2, row, column), adding up to at most 1; ``None`` where these weights tell no kinds.
+        """
         ...
 
 

@@ -5,14 +5,11 @@ doi:10.1109/CVPR.2018.00474; both from segmentation-models-pytorch.
 """
 
 from enum import IntEnum
-from pathlib import Path
 
 import segmentation_models_pytorch as smp
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from groundglass.errors import WeightsError
+from groundglass.networks.encoder import as_color
 
 
 class Output(IntEnum):
@@ -49,39 +46,5 @@ class BaselineUnet(nn.Module):
 
     def forward(self, gray: Tensor) -> Tensor:
         """Logits, (batch, 4, row, column)."""
-        three = (gray * 2 - 1).expand(-1, 3, -1, -1)
-        logits: Tensor = self.unet(three.contiguous(memory_format=torch.channels_last))
+        logits: Tensor = self.unet(as_color(gray))
         return logits
-
-
-def start_encoder(network: BaselineUnet, encoder_weights: str) -> None:
-    """Load start weights into the encoder before training.
-
-    Args:
-        network: Changed in place.
-        encoder_weights: ``none``; ``imagenet``, which downloads; or a safetensors file with the
-            encoder's ImageNet weights in torchvision's names.
-
-    Raises:
-        WeightsError: If a file does not fit the encoder.
-    """
-    if encoder_weights == "none":
-        return
-    encoder = network.unet.encoder
-    if encoder_weights == "imagenet":
-        name = network.unet.name.removeprefix("u-")
-        encoder.load_state_dict(smp.encoders.get_encoder(name, weights="imagenet").state_dict())
-        return
-    path = Path(encoder_weights)
-    if not path.is_file():
-        raise WeightsError(f"found no file '{path.name}', expected encoder weights; check the path")
-    state = {
-        k: v.to(torch.float32) if v.is_floating_point() else v for k, v in load_file(path).items()
-    }
-    try:
-        encoder.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"found weights in '{path.name}' that do not fit the encoder: {str(error)[:160]}; "
-            "take weights of the same architecture"
-        ) from None

@@ -1,72 +1,38 @@
-"""The baseline at work: frame, network, and back onto the scan's own grid."""
-
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from pathlib import Path
+"""The baseline at work: lesions slice by slice, and the lungs of pictures."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from groundglass.geometry.frame import Box, Frame
-from groundglass.intensity import picture_gray, window_hu
-from groundglass.labels import Lesion, Lung
+from groundglass.intensity import picture_gray
+from groundglass.labels import Lung
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, CTSlices, Scan
+from groundglass.scan import CTSlices
 from groundglass.systems.baseline_unet.body import find_body
-from groundglass.systems.baseline_unet.cleaning import (
-    clean_lesions,
-    clean_lung_sides,
-    dense_lung,
-    label_lesions,
-    smooth_along_slices,
-)
+from groundglass.systems.baseline_unet.cleaning import clean_lung_sides
 from groundglass.systems.baseline_unet.network import BaselineUnet, Output
 from groundglass.systems.card import Card
+from groundglass.systems.slice_segmenter import LUNG_MARGIN, SliceSegmenter
 from groundglass.systems.system import Progress
-from groundglass.weights import load_weights
-
-BATCH = 4
-LUNG_MARGIN = 0.04
-"""Margin around the lungs that the network sees, as a share of their box."""
 
 
-class Predictor:
-    """The baseline with its weights.
+class Predictor(SliceSegmenter):
+    """The baseline with its weights; it finds the lungs of pictures as well."""
 
-    Args:
-        card: Facts of the system; ``card.network`` rebuilds the network.
-        weights: Safetensors file that the card describes.
-        device: ``cpu``, ``cuda`` or ``cuda:0``.
+    lesion = Output.LESION
+    consolidation = Output.CONSOLIDATION
 
-    Raises:
-        WeightsError: If the file is missing or is not what the card says.
-    """
-
-    def __init__(self, card: Card, weights: Path, device: str = "cpu") -> None:
-        assert card.weights is not None
-        self.card = card
-        self.device = device
+    def build(self, card: Card) -> BaselineUnet:
+        """The network of a card, with random weights."""
         decoder_channels = card.network["decoder_channels"]
         assert isinstance(decoder_channels, list)
-        self._network = BaselineUnet(str(card.network["encoder"]), tuple(decoder_channels))
-        load_weights(self._network, weights, card.weights.sha256)
-        self._network.to(device).to(memory_format=torch.channels_last).eval()
+        return BaselineUnet(str(card.network["encoder"]), tuple(decoder_channels))
 
-    def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
-        """Ground-glass opacity and consolidation inside the lungs.
-
-        Args:
-            scan: CT volume or pictures.
-            lungs: Its lungs.
-            progress: Told how far it is.
-
-        Returns:
-            Label set ``Lesion`` on the scan's own grid.
-        """
-        if isinstance(scan, CTScan):
-            return self._segment_volume(scan, lungs, progress)
-        return self._segment_pictures(scan, lungs, progress)
+    def probabilities(self, gray: Tensor) -> Tensor:
+        """Chances of right lung, left lung, lesion and consolidation."""
+        logits: Tensor = self.network(gray)
+        return logits.sigmoid()
 
     def find_lungs(self, scan: CTSlices, progress: Progress | None = None) -> Mask:
         """Lungs of every picture: a first look at the whole body, a second at the lungs.
@@ -94,60 +60,22 @@ class Predictor:
                 progress((index + 1) / len(scan.slices))
         return Mask.on(scan, masks, Lung)
 
+    def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probability of lesion on the whole picture, (row, column), framed as in training."""
+        frame, output = self._whole(pixels)
+        return frame.restore(output[Output.LESION])
+
+    def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probability of ground-glass opacity and of consolidation, (2, row, column)."""
+        frame, output = self._whole(pixels)
+        lesion, dense = (frame.restore(output[k]) for k in (Output.LESION, Output.CONSOLIDATION))
+        return np.stack([lesion * (1 - dense), lesion * dense])
+
+    def _whole(self, pixels: NDArray[np.uint8]) -> tuple[Frame, NDArray[np.float32]]:
+        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
+        return frame, next(self._outputs([(frame, picture_gray(pixels))]))
+
     def _lungs(self, gray: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
         frame = Frame.fit(box, gray.shape, self.card.size_px)
-        output = next(self._outputs([(frame, gray)]))
+        output = next(self.outputs([(frame, gray)]))
         return np.stack([frame.restore(output[k]) for k in (Output.RIGHT_LUNG, Output.LEFT_LUNG)])
-
-    def _segment_pictures(self, scan: CTSlices, lungs: Mask, progress: Progress | None) -> Mask:
-        masks = []
-        for index, (pixels, lung) in enumerate(zip(scan.slices, lungs.slices, strict=True)):
-            box = Box.around(lung > 0, LUNG_MARGIN)
-            lesions = np.zeros(pixels.shape, np.uint8)
-            if box is not None:
-                frame = Frame.fit(box, pixels.shape, self.card.size_px)
-                output = next(self._outputs([(frame, picture_gray(pixels))]))
-                lesion = frame.restore(output[Output.LESION])
-                found = (lesion > self.card.lesion_threshold) & (lung > 0)
-                dense = frame.restore(output[Output.CONSOLIDATION]) > 0.5
-                lesions = label_lesions(clean_lesions(found[None])[0], dense)
-            masks.append(lesions)
-            if progress is not None:
-                progress((index + 1) / len(scan.slices))
-        return Mask.on(scan, masks, Lesion)
-
-    def _segment_volume(self, scan: CTScan, lungs: Mask, progress: Progress | None) -> Mask:
-        shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
-        box = Box.around(lungs.array.max(0) > 0, LUNG_MARGIN)
-        labels = np.zeros(lungs.array.shape, np.uint8)
-        if box is None:
-            return Mask.on(scan, labels, Lesion)
-        inside = np.s_[shown[0] : shown[-1] + 1, box.top : box.bottom, box.left : box.right]
-        hu = scan.slices[inside]
-        lesion, dense = np.zeros(hu.shape, np.float32), np.zeros(hu.shape, np.float32)
-        frame = Frame.fit(Box.whole(hu.shape[1:]), hu.shape[1:], self.card.size_px)
-        inputs = ((frame, window_hu(hu[k - shown[0]])) for k in shown)
-        for done, (k, output) in enumerate(zip(shown, self._outputs(inputs), strict=True)):
-            lesion[k - shown[0]] = frame.restore(output[Output.LESION])
-            dense[k - shown[0]] = frame.restore(output[Output.CONSOLIDATION])
-            if progress is not None:
-                progress((done + 1) / len(shown))
-        slice_mm = scan.spacing_mm[0]
-        smooth_along_slices(lesion, slice_mm)
-        smooth_along_slices(dense, slice_mm)
-        lung = lungs.array[inside] > 0
-        solid = dense_lung(hu, lung, scan.spacing_mm)
-        found = clean_lesions((lesion > self.card.lesion_threshold) & lung, lungs.voxel_volume_ml)
-        labels[inside] = label_lesions(found | solid, (dense > 0.5) | solid)
-        return Mask.on(scan, labels, Lesion)
-
-    def _outputs(
-        self, inputs: Iterable[tuple[Frame, NDArray[np.float32]]]
-    ) -> Iterator[NDArray[np.float32]]:
-        """Probabilities (4, row, column) of each input, a few slices at a time."""
-        remaining = iter(inputs)
-        while some := list(islice(remaining, BATCH)):
-            gray = np.stack([np.clip(frame.gray(picture), 0.0, 1.0) for frame, picture in some])
-            with torch.inference_mode():
-                batch = torch.from_numpy(gray[:, None]).to(self.device)
-                yield from self._network(batch).sigmoid().float().cpu().numpy()

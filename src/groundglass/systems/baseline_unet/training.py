@@ -9,7 +9,8 @@ from groundglass.data.cohort import UNKNOWN
 from groundglass.labels import Lesion, Lung
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
-from groundglass.systems.baseline_unet.network import BaselineUnet, Output, start_encoder
+from groundglass.networks.encoder import start_encoder
+from groundglass.systems.baseline_unet.network import BaselineUnet, Output
 from groundglass.training.config import NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 
@@ -46,7 +47,7 @@ class Module(SystemModule):
     def start(cls, config: Config, patients: list[str]) -> "Module":
         """Module with start weights in the encoder."""
         network = build_network(config)
-        start_encoder(network, config.encoder_weights)
+        start_encoder(network.unet.encoder, config.encoder, config.encoder_weights)
         return cls(network, config, patients)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from groundglass.networks.encoder import as_color, build_encoder
+from groundglass.networks.encoder import as_color, build_encoder, channels_of
 from groundglass.systems.ss_inf_net.blocks import (
     EdgeBranch,
     PartialDecoder,
@@ -56,7 +56,7 @@ class InfNet(nn.Module):
     def __init__(self, encoder: str, width: int = 32, coarse_width: int = 256) -> None:
         super().__init__()
         self.encoder = build_encoder(encoder)
-        f2, f3, f4, f5 = self.encoder.out_channels[2:6]
+        f2, f3, f4, f5 = channels_of(self.encoder)[2:6]
         self.edge = EdgeBranch((f2, EDGE_WIDTH))
         self.fields = nn.ModuleList(ReceptiveField((f, width)) for f in (f3, f4, f5))
         self.decoder = PartialDecoder(width)
