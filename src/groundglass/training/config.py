@@ -21,6 +21,7 @@ _LATER_SETTINGS = (
     "gradient_value",
     "monitor",
     "monitor_mode",
+    "keep",
     "start_weights",
 )
 
@@ -52,6 +53,8 @@ class RunConfig(BaseModel):
         gradient_value: Largest value in a step's gradient, before its norm is seen to.
         monitor: Metric by which the best epoch is chosen.
         monitor_mode: Whether a larger (``max``) or a smaller one (``min``) is better.
+        keep: Whether the ``best`` epoch on the validation split is kept or the ``last`` one; the last
+            needs no validation split.
         start_weights: Safetensors file of an earlier run whose weights are taken where name and
             shape match.
     """
@@ -80,6 +83,7 @@ class RunConfig(BaseModel):
     gradient_value: float | None = None
     monitor: str = "val/lesion_dice"
     monitor_mode: Literal["max", "min"] = "max"
+    keep: Literal["best", "last"] = "best"
     start_weights: Path | None = None
 
     @classmethod

@@ -75,7 +75,9 @@ def _start_folder(run: Run, config: RunConfig) -> None:
 def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
-    train_cases, val_cases = cohort.split("train"), cohort.split("val")
+    train_cases = cohort.split("train")
+    validated = config.keep == "best" or any(case.split == "val" for case in cohort.cases)
+    val_cases = cohort.split("val") if validated else ()
     module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
     module = module.to(memory_format=torch.channels_last)
     run.write_environment()
@@ -85,7 +87,7 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     best = ModelCheckpoint(
         dirpath=run.best_checkpoint.parent,
         filename="best",
-        monitor=config.monitor,
+        monitor=config.monitor if config.keep == "best" else None,
         mode=config.monitor_mode,
         save_last=True,
         enable_version_counter=False,
@@ -107,15 +109,16 @@ def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
     trainer.fit(
         module,
         module.train_data(config, train_cases),
-        module.val_data(config, val_cases),
+        module.val_data(config, val_cases) if validated else None,
         ckpt_path=run.last_checkpoint if resumed else None,
     )
-    keep_best(run, config, module)
+    keep_weights(run, config, module)
 
 
-def keep_best(run: Run, config: RunConfig, module: SystemModule) -> None:
-    """Write weights and card of the best epoch so far; usable while the training still runs."""
-    checkpoint = torch.load(run.best_checkpoint, map_location="cpu", weights_only=True)
+def keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
+    """Write weights and card of the epoch to keep so far; usable while the training still runs."""
+    kept = run.best_checkpoint if config.keep == "best" else run.last_checkpoint
+    checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
     weights = Weights(
         file=run.weights.name,
