@@ -96,6 +96,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         device=device,
         settings={name: value for name, value in settings.items() if value},
         seconds=stages.seconds,
+        facts=segmenter.card.facts,
     )
     return Report(findings, scores, provenance, (*notes, *region_notes, *score_notes))
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from groundglass.report import Provenance
@@ -33,6 +33,9 @@ LIBRARIES = (
 INPUT_UIDS = ("StudyInstanceUID", "SeriesInstanceUID")
 """The only DICOM attributes that leave the input: they name the scan, not the patient."""
 
+ACQUISITION_DATES = ("AcquisitionDate", "SeriesDate", "StudyDate")
+"""DICOM attributes that say when a scan was made, the most exact first."""
+
 
 def describe(  # noqa: PLR0913 - one argument for each fact that only the caller knows
     source: Source,
@@ -44,6 +47,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
     device: str = "cpu",
     settings: Mapping[str, str] | None = None,
     seconds: Mapping[str, float] | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> Provenance:
     """What made a result: the given facts, with versions, time and input filled in.
 
@@ -56,6 +60,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
         device: Where the network ran.
         settings: Every setting that differs from its default.
         seconds: Time of each stage.
+        facts: ``system_title``, ``system_doi`` and ``trained_on``, as far as they are known.
     """
     return Provenance(
         version=__version__,
@@ -69,7 +74,23 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
         libraries={"python": platform.python_version(), **library_versions()},
         input_uids=input_uids(source),
         seconds=dict(seconds or {}),
+        **(facts or {}),
     )
+
+
+def acquired_on(source: Source) -> date | None:
+    """Day on which a DICOM input was acquired; ``None`` where it is not stated.
+
+    For the days between two scans: the date itself stands in no report.
+    """
+    if not source.headers:
+        return None
+    for keyword in ACQUISITION_DATES:
+        try:
+            return datetime.strptime(str(source.headers[0].get(keyword, "")), "%Y%m%d").date()
+        except ValueError:  # empty, blanked or of an old form
+            continue
+    return None
 
 
 def library_versions() -> dict[str, str]:

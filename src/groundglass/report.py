@@ -14,6 +14,48 @@ NOT_A_MEDICAL_DEVICE = (
 )
 
 
+class Change(BaseModel):
+    """How much a mask of lesions changed, within the lungs or within one of them.
+
+    Attributes:
+        dice: Overlap of the opacities before and after, 0 to 1; 1 where there are none.
+        before_ml: Opacity before.
+        after_ml: Opacity after.
+        added_ml: Opacity that was not there before.
+        removed_ml: Opacity that is not there any more.
+        other_kind_ml: Opacity before and after, but of another kind.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dice: float
+    before_ml: float
+    after_ml: float
+    added_ml: float
+    removed_ml: float
+    other_kind_ml: float
+
+
+class Correction(BaseModel):
+    """Lesions that a reader corrected after they were found.
+
+    Attributes:
+        by: Who corrected, as stated; empty where it was not stated.
+        created: UTC time of the new scores in ISO 8601.
+        file: Name of the file with the corrected lesions.
+        file_sha256: Its checksum.
+        changes: How much changed, for ``both lungs`` and each lung by its title.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str = ""
+    created: str
+    file: str
+    file_sha256: str
+    changes: dict[str, Change]
+
+
 class Provenance(BaseModel):
     """What made a result, complete enough to make it again.
 
@@ -29,6 +71,10 @@ class Provenance(BaseModel):
         libraries: Version of each library that touches the numbers.
         input_uids: Study and Series Instance UID of a DICOM input.
         seconds: Time of each stage.
+        system_title: Title of the system, for people.
+        system_doi: Publication of the system; empty where there is none.
+        trained_on: What the weights of the system were trained on; empty where it is not known.
+        corrections: Corrections of the lesions by readers, the first one first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +90,10 @@ class Provenance(BaseModel):
     libraries: dict[str, str] = {}
     input_uids: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    system_title: str = ""
+    system_doi: str = ""
+    trained_on: str = ""
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

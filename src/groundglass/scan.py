@@ -105,6 +105,21 @@ class CTScan:
         return float(slice_mm), float(row_mm), float(column_mm)
 
 
+class CTGrid(CTScan):
+    """The grid of a CT volume whose Hounsfield units are not at hand, for masks without a scan.
+
+    Every voxel reads as air. Scores that need Hounsfield units refuse it.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def on(cls, geometry: hd.VolumeGeometry, source: Source) -> "CTGrid":
+        """Grid of a geometry in orientation ``FPL``."""
+        air = np.broadcast_to(np.int16(-1024), geometry.spatial_shape)
+        return cls(geometry.with_array(air), source)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CTSlices:
     """Pictures of axial CT slices as they stand in articles, teaching files and public sets.

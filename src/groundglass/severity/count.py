@@ -12,7 +12,7 @@ from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.labels import OPACITIES, Label, Lesion, Lung
 from groundglass.mask import Mask
-from groundglass.scan import CTScan
+from groundglass.scan import CTGrid, CTScan
 
 
 def lung_voxels(findings: Findings) -> dict[Lung, int]:
@@ -64,8 +64,10 @@ def hounsfield_units(findings: Findings) -> NDArray[np.int16]:
     """Hounsfield units of the scan, shape (slice, row, column).
 
     Raises:
-        NotMeasurableError: For pictures, which have none.
+        NotMeasurableError: For pictures, which have none, and for masks without their scan.
     """
+    if isinstance(findings.scan, CTGrid):
+        raise NotMeasurableError("masks without their scan", "the scan itself; name it")
     if not isinstance(findings.scan, CTScan):
         raise NotMeasurableError(
             "pictures without Hounsfield units",

@@ -68,6 +68,15 @@ class Card(_Part):
     deviations: tuple[str, ...] = ()
     weights: Weights | None = None
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a result says of the system beside its name."""
+        return {
+            "system_title": self.title,
+            "system_doi": self.doi or "",
+            "trained_on": self.weights.trained_on if self.weights else "",
+        }
+
 
 def read_card(path: Path) -> Card:
     """Card from a YAML file.

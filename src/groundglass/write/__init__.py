@@ -23,6 +23,7 @@ __all__ = [
     "Format",
     "check_folder",
     "check_formats",
+    "make_formats",
     "write",
     "write_lungs",
     "write_masks",
@@ -121,13 +122,22 @@ def write(
             of the user is in the way. The folder is then as it was.
     """
     check_formats(formats, report.findings.scan)
-    writers = {name: FORMATS[name].writer for name in FORMATS if name in formats}
+    return move_in_when_done(folder, lambda at: make_formats(report, at, formats))
 
-    def make(at: Path) -> list[Path]:
-        made = {name: writer(report, at) for name, writer in writers.items()}
-        return [file for name in dict.fromkeys(formats) for file in made[name]]
 
-    return move_in_when_done(folder, make)
+def make_formats(report: "Report", at: Path, formats: Collection[str]) -> list[Path]:
+    """Make the wanted formats in an existing folder, without regard to what lies there.
+
+    Args:
+        report: What was found.
+        at: Existing folder.
+        formats: Names in ``FORMATS`` that the scan allows; see :func:`check_formats`.
+
+    Returns:
+        The files, in the order of ``formats``.
+    """
+    made = {name: FORMATS[name].writer(report, at) for name in FORMATS if name in formats}
+    return [file for name in dict.fromkeys(formats) for file in made[name]]
 
 
 def check_formats(formats: Collection[str], scan: "Scan") -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,9 @@ def check_folder(folder: Path) -> None:
     move_in_when_done(folder, lambda _: [])
 
 
-def move_in_when_done(folder: Path, make: Callable[[Path], list[Path]]) -> list[Path]:
+def move_in_when_done(
+    folder: Path, make: Callable[[Path], list[Path]], obsolete: Collection[Path] = ()
+) -> list[Path]:
     """Make files in a temporary folder and move them into place once all are made.
 
     The temporary folder lies on the disk of the destination, so that moving is renaming. A
@@ -38,6 +40,8 @@ def move_in_when_done(folder: Path, make: Callable[[Path], list[Path]]) -> list[
     Args:
         folder: Where the files go; made where it does not exist.
         make: Makes files in the folder it is given and returns them.
+        obsolete: Results of the folder, by their paths within it, that go when the new files
+            come; a new file takes the place of one of the same name.
 
     Returns:
         The files in their place.
@@ -56,7 +60,8 @@ def move_in_when_done(folder: Path, make: Callable[[Path], list[Path]]) -> list[
             if not names:
                 return []
             if folder.exists():
-                _replace_files(names, new, folder, Path(temporary) / "old")
+                gone = [name for name in obsolete if name not in names]
+                _replace_files(names, new, folder, Path(temporary) / "old", gone)
             else:
                 _rename_folder(new, folder)
     except OSError as error:
@@ -79,32 +84,51 @@ def _rename_folder(new: Path, folder: Path) -> None:
         raise
 
 
-def _replace_files(names: list[Path], new: Path, folder: Path, old: Path) -> None:
+def _replace_files(
+    names: list[Path], new: Path, folder: Path, old: Path, obsolete: Sequence[Path]
+) -> None:
     """Rename file by file; on failure put back what was there."""
-    for name in names:
+    for name in (*names, *obsolete):
         _refuse_a_file_of_the_user(folder / name)
     undo: list[Callable[[], object]] = []
     try:
         for name in names:
             target, kept = folder / name, old / name
-            if not target.parent.exists():
-                target.parent.mkdir()  # results lie one folder deep at most
-                undo.append(target.parent.rmdir)
+            for parent in _missing_parents(target):
+                parent.mkdir()
+                undo.append(parent.rmdir)
             if target.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                _keep(target, kept)
+                keep(target, kept)
                 undo.append(partial(kept.replace, target))
                 (new / name).replace(target)
             else:
                 (new / name).replace(target)
                 undo.append(target.unlink)
+        for name in obsolete:
+            target, kept = folder / name, old / name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            target.replace(kept)
+            undo.append(partial(kept.replace, target))
     except BaseException:
         for step in reversed(undo):
             step()
         raise
 
 
-def _keep(file: Path, kept: Path) -> None:
+def _missing_parents(target: Path) -> list[Path]:
+    """Folders above a file that are not there yet, the uppermost first."""
+    return [parent for parent in reversed(target.parents) if not parent.exists()]
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Files of a folder that groundglass wrote, without those of its subfolders, by their names."""
+    files = (file for file in sorted(folder.iterdir()) if file.is_file())
+    return [file.relative_to(folder) for file in files if _is_ours(file)]
+
+
+def keep(file: Path, kept: Path) -> None:
+    """Keep a file under a second name as well, whatever becomes of the first."""
     try:
         kept.hardlink_to(file)
     except OSError:  # a file system without links
