@@ -175,7 +175,8 @@ class SliceSegmenter(ABC):
         smooth_along_slices(dense, slice_mm)
         lung = lungs.array[inside] > 0
         solid = dense_lung(hu, lung, scan.spacing_mm)
-        found = clean_lesions((lesion > self.card.lesion_threshold) & lung, lungs.voxel_volume_ml)
+        over = (lesion > self.card.lesion_threshold) & lung
+        found = clean_lesions(over, lungs.voxel_volume_ml, lesion)
         labels[inside] = self._label(found | solid, (dense > 0.5) | solid)
         return Mask.on(scan, labels, Lesion)
 
