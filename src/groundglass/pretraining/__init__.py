@@ -1,0 +1,1 @@
+"""Learning from slices without labels, before the training proper."""
