@@ -14,7 +14,7 @@ from groundglass.errors import UnreadableScanError
 from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
 from groundglass.read.request import Request
-from groundglass.read.volume import scan_of
+from groundglass.read.volume import StoredVolume, scan_of
 from groundglass.read.wording import times
 from groundglass.scan import CTScan
 
@@ -31,15 +31,26 @@ _TITLE = {"metaimage": "MetaImage", "nrrd": "NRRD"}
 
 def read_metaimage(path: Path, request: Request) -> CTScan:
     """CT volume from a MetaImage file; raises UnreadableScanError if it holds none."""
-    return _read(path, request, "metaimage")
+    stored = read_stored_itk(path, request, "metaimage")
+    return scan_of(stored, request, file_format="metaimage")
 
 
 def read_nrrd(path: Path, request: Request) -> CTScan:
     """CT volume from an NRRD file; raises UnreadableScanError if it holds none."""
-    return _read(path, request, "nrrd")
+    return scan_of(read_stored_itk(path, request, "nrrd"), request, file_format="nrrd")
 
 
-def _read(path: Path, request: Request, file_format: str) -> CTScan:
+def read_stored_itk(path: Path, request: Request, file_format: str) -> StoredVolume:
+    """The stored values of a file, whatever they are.
+
+    Args:
+        path: The file.
+        request: What was asked for.
+        file_format: ``metaimage`` or ``nrrd``.
+
+    Raises:
+        UnreadableScanError: If it is damaged or does not state its geometry.
+    """
     header = _header_of(path, file_format)
     with damage_explained(path, f"a {_TITLE[file_format]} volume"), _quiet():
         reader = sitk.ImageFileReader()
@@ -54,8 +65,8 @@ def _read(path: Path, request: Request, file_format: str) -> CTScan:
         geometry = geometry_of(affine, reader.GetSize())
         _check_voxels_are_there(header, path, geometry)
         image = reader.Execute()
-        stored = sitk.GetArrayViewFromImage(image).transpose(2, 1, 0)
-    return scan_of(stored, geometry, request, file_format=file_format)
+        stored = sitk.GetArrayFromImage(image).transpose(2, 1, 0)  # a view would outlive its image
+    return StoredVolume(stored, geometry, names=_segment_names(header))
 
 
 @contextmanager
@@ -114,6 +125,18 @@ def _check_voxels_are_there(header: str, path: Path, geometry: hd.VolumeGeometry
 
 def _states(header: str, names: str) -> bool:
     return re.search(rf"^\s*(?:{names})\s*[:=]\s*\S", header, re.M | re.I) is not None
+
+
+def _segment_names(header: str) -> dict[int, tuple[str, ...]]:
+    """Names that 3D Slicer gives to the label numbers of a ``.seg.nrrd``."""
+    fields = dict(re.findall(r"^(Segment\d+_(?:Name|LabelValue)):=(.*)$", header, re.M))
+    return {
+        int(number): (fields[name],)
+        for key, number in fields.items()
+        if key.endswith("_LabelValue")
+        and number.isdigit()
+        and (name := key.replace("_LabelValue", "_Name")) in fields
+    }
 
 
 def _check_volume(reader: Any) -> None:

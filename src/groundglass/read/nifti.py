@@ -17,7 +17,7 @@ from groundglass.errors import UnreadableScanError
 from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
 from groundglass.read.request import Request
-from groundglass.read.volume import scan_of
+from groundglass.read.volume import StoredVolume, scan_of
 from groundglass.read.wording import times
 from groundglass.scan import CTScan
 
@@ -38,6 +38,11 @@ def read_nifti(path: Path, request: Request) -> CTScan:
         UnreadableScanError: If the file is damaged, holds no CT volume, or does not say where
             left and right are.
     """
+    return scan_of(read_stored_nifti(path, request), request, file_format="nifti")
+
+
+def read_stored_nifti(path: Path, request: Request) -> StoredVolume:
+    """The stored values of a NIfTI file, whatever they are; errors as for :func:`read_nifti`."""
     with damage_explained(path, "a NIfTI volume"), _quiet(), _opened(path) as file:
         image = _image_of(file, path)
         header: Any = image.header
@@ -46,7 +51,7 @@ def read_nifti(path: Path, request: Request) -> CTScan:
         # nibabel empties both in the header, and reads a slope of 0 as the standard does: none.
         rescale = float(image.dataobj.slope), float(image.dataobj.inter)
         stored = np.asarray(image.dataobj.get_unscaled()).reshape(shape)
-    return scan_of(stored, geometry, request, file_format="nifti", rescale=rescale)
+    return StoredVolume(stored, geometry, rescale)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """One stored array with a known grid to a CTScan, the common end of the volume formats."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
@@ -11,35 +14,43 @@ from groundglass.read.wording import times
 from groundglass.scan import AXES, CTScan, Source
 
 
-def scan_of(
-    stored: NDArray[np.generic],
-    geometry: hd.VolumeGeometry,
-    request: Request,
-    *,
-    file_format: str,
-    rescale: tuple[float, float] = (1.0, 0.0),
-) -> CTScan:
-    """Scan from the array of a volume file.
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredVolume:
+    """A volume file as it is stored, whatever its values are.
+
+    Attributes:
+        values: Stored values in the axes of the geometry.
+        geometry: Geometry as stored.
+        rescale: Slope and intercept from stored to true values.
+        names: What the file calls the numbers of a label map, where it does.
+    """
+
+    values: NDArray[np.generic]
+    geometry: hd.VolumeGeometry
+    rescale: tuple[float, float] = (1.0, 0.0)
+    names: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+def scan_of(volume: StoredVolume, request: Request, *, file_format: str) -> CTScan:
+    """Scan from a volume file.
 
     Args:
-        stored: Stored values in the axes of the geometry.
-        geometry: Geometry as stored.
+        volume: What is stored, with the rescale to Hounsfield units.
         request: What was asked for.
         file_format: Reader that read it.
-        rescale: Slope and intercept from stored values to Hounsfield units.
 
     Raises:
         UnreadableScanError: If the grid or the values cannot be a chest CT.
     """
+    stored, geometry = volume.values, volume.geometry
     check_grid(geometry, request.oddities)
     tally = Tally()
     voxels = np.empty_like(stored, dtype=np.int16)
     # Slab by slab along the last axis, the slowest one on disk, so that only one slab is ever
     # held as decimal numbers.
     for slab in range(stored.shape[-1]):
-        voxels[..., slab] = tally.whole_units(stored[..., slab], *rescale)
+        voxels[..., slab] = tally.whole_units(stored[..., slab], *volume.rescale)
     check_hounsfield_units(voxels, tally, request.oddities)
-    volume = geometry.with_array(voxels)
     source = Source(
         name=request.name,
         format=file_format,
@@ -47,7 +58,7 @@ def scan_of(
         notes=request.oddities.notes,
         stored=geometry,
     )
-    return CTScan.of(volume, source)
+    return CTScan.of(geometry.with_array(voxels), source)
 
 
 def size_of(geometry: hd.VolumeGeometry) -> dict[str, str]:
