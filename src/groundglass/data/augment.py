@@ -20,6 +20,7 @@ class AugmentConfig(BaseModel):
         aspect: Largest stretch of one side against the other, as a share.
         shift: Largest shift, as a share of the input's side.
         flip: Share of slices mirrored left to right (their sides are swapped with them).
+        flip_vertical: Share of slices mirrored front to back.
         contrast: Smallest and largest factor on gray values, as from a wider or narrower window.
         brightness: Largest offset of gray values.
         gamma: Smallest and largest exponent.
@@ -36,6 +37,7 @@ class AugmentConfig(BaseModel):
     aspect: float = 0.12
     shift: float = 0.08
     flip: float = 0.5
+    flip_vertical: float = 0.0
     contrast: tuple[float, float] = (0.8, 1.3)
     brightness: float = 0.1
     gamma: tuple[float, float] = (0.8, 1.25)
@@ -68,8 +70,12 @@ class Augment:
         zoom = np.exp(uniform(np.log(c.scale[0]), np.log(c.scale[1])))
         stretch = np.exp(uniform(-c.aspect, c.aspect) / 2)
         mirrored = bool(self.random.random() < c.flip)
+        # Asked only where wanted, so that other runs draw the numbers that they always drew.
+        upturned = c.flip_vertical > 0 and self.random.random() < c.flip_vertical
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        linear = turn @ np.diag([zoom * stretch * (-1 if mirrored else 1), zoom / stretch])
+        across = zoom * stretch * (-1 if mirrored else 1)
+        down = zoom / stretch * (-1 if upturned else 1)
+        linear = turn @ np.diag([across, down])
         rows, columns = frame.size_px
         center = np.array([(columns - 1) / 2, (rows - 1) / 2])
         shift = np.array([columns, rows]) * uniform(-c.shift, c.shift, size=2)

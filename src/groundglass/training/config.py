@@ -15,6 +15,7 @@ NetworkSetting = str | int | float | list[int]
 _LATER_SETTINGS = (
     "optimizer",
     "momentum",
+    "lookahead",
     "schedule",
     "step_epochs",
     "step_factor",
@@ -46,15 +47,17 @@ class RunConfig(BaseModel):
         augment: How training slices vary.
         optimizer: ``adamw``, ``adam`` or ``sgd``.
         momentum: Momentum of ``sgd``.
+        lookahead: Whether slow weights follow every sixth step (Zhang et al. 2019).
         schedule: ``cosine``: a linear rise over the first twentieth of the steps, then a cosine
-            down to a hundredth; ``step``: times ``step_factor`` every ``step_epochs``; ``constant``.
+            down to a hundredth; ``step``: times ``step_factor`` every ``step_epochs``;
+            ``constant``.
         step_epochs: Epochs between the drops of the ``step`` schedule.
         step_factor: Factor of each drop.
         gradient_value: Largest value in a step's gradient, before its norm is seen to.
         monitor: Metric by which the best epoch is chosen.
         monitor_mode: Whether a larger (``max``) or a smaller one (``min``) is better.
-        keep: Whether the ``best`` epoch on the validation split is kept or the ``last`` one; the last
-            needs no validation split.
+        keep: Whether the ``best`` epoch on the validation split is kept or the ``last`` one,
+            which needs no validation split.
         start_weights: Safetensors file of an earlier run whose weights are taken where name and
             shape match.
     """
@@ -77,6 +80,7 @@ class RunConfig(BaseModel):
     augment: AugmentConfig = AugmentConfig()
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
+    lookahead: bool = False
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     step_epochs: int = 50
     step_factor: float = 0.1

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from timm.optim.lookahead import Lookahead
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
@@ -24,11 +25,14 @@ Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 def make_optimizer(parameters: Parameters, config: RunConfig) -> Optimizer:
     """The optimizer that a run asks for."""
     rate, decay = config.learning_rate, config.weight_decay
+    optimizer: Optimizer
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=config.momentum, weight_decay=decay)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, rate, weight_decay=decay)
-    return torch.optim.AdamW(parameters, rate, weight_decay=decay)
+        optimizer = torch.optim.SGD(parameters, rate, momentum=config.momentum, weight_decay=decay)
+    elif config.optimizer == "adam":
+        optimizer = torch.optim.Adam(parameters, rate, weight_decay=decay)
+    else:
+        optimizer = torch.optim.AdamW(parameters, rate, weight_decay=decay)
+    return Lookahead(optimizer) if config.lookahead else optimizer  # type: ignore[no-untyped-call]
 
 
 def make_schedule(optimizer: Optimizer, config: RunConfig, steps: int) -> LRScheduler:

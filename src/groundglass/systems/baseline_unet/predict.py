@@ -60,21 +60,6 @@ class Predictor(SliceSegmenter):
                 progress((index + 1) / len(scan.slices))
         return Mask.on(scan, masks, Lung)
 
-    def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probability of lesion on the whole picture, (row, column), framed as in training."""
-        frame, output = self._whole(pixels)
-        return frame.restore(output[Output.LESION])
-
-    def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probability of ground-glass opacity and of consolidation, (2, row, column)."""
-        frame, output = self._whole(pixels)
-        lesion, dense = (frame.restore(output[k]) for k in (Output.LESION, Output.CONSOLIDATION))
-        return np.stack([lesion * (1 - dense), lesion * dense])
-
-    def _whole(self, pixels: NDArray[np.uint8]) -> tuple[Frame, NDArray[np.float32]]:
-        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
-        return frame, next(self._outputs([(frame, picture_gray(pixels))]))
-
     def _lungs(self, gray: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
         frame = Frame.fit(box, gray.shape, self.card.size_px)
         output = next(self.outputs([(frame, gray)]))

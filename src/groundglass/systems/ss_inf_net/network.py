@@ -6,8 +6,10 @@ doi:10.1186/s12967-021-02992-2, use it.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from groundglass.errors import ConfigError
 from groundglass.networks.encoder import as_color, build_encoder, channels_of
 from groundglass.systems.ss_inf_net.blocks import (
     EdgeBranch,
@@ -17,6 +19,7 @@ from groundglass.systems.ss_inf_net.blocks import (
     resize,
     size_of,
 )
+from groundglass.systems.ss_inf_net.kinds import KindsNetwork
 
 EDGE_WIDTH = 64
 
@@ -90,3 +93,44 @@ class InfNet(nn.Module):
         """Give the last layers random weights."""
         for layer in self.outputs():
             layer.reset_parameters()
+
+
+class SsInfNet(nn.Module):
+    """Both networks: the first finds lesion, the second, where there is one, tells its kind.
+
+    Args:
+        lesion: The first network.
+        kinds: The second; ``None`` where lesion alone is asked for.
+    """
+
+    def __init__(self, lesion: InfNet, kinds: KindsNetwork | None = None) -> None:
+        super().__init__()
+        self.lesion = lesion
+        self.kinds = kinds
+
+    @property
+    def second(self) -> KindsNetwork:
+        """The second network.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        if self.kinds is None:
+            raise ConfigError(
+                "found stage 'kinds' with kinds 'none', expected unet or fcn8s; set kinds"
+            )
+        return self.kinds
+
+    def forward(self, gray: Tensor) -> Tensor:
+        """Chances by channel: lesion and, with a second network, ground-glass and consolidation.
+
+        Args:
+            gray: (batch, 1, row, column) from 0 to 1.
+
+        Returns:
+            (batch, 1 or 3, row, column), 0 to 1.
+        """
+        prior: Tensor = self.lesion(gray).s3.sigmoid()
+        if self.kinds is None:
+            return prior
+        return torch.cat([prior, self.kinds(gray, prior)[:, 1:].sigmoid()], 1)
