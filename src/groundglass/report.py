@@ -1,6 +1,7 @@
 """Everything known about one scan after analysis. Pure data: the writers take it from here."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
@@ -56,6 +57,59 @@ class Correction(BaseModel):
     changes: dict[str, Change]
 
 
+class Outcome(StrEnum):
+    """What follows from a check of quality, the worst last."""
+
+    PASS = "pass"
+    WARNING = "warning"
+    WITHHELD = "withheld"
+
+
+class QualityCheck(BaseModel):
+    """One thing that was looked at before anything was measured.
+
+    Attributes:
+        name: Short fixed name, such as ``lungs-cut``.
+        title: What was looked at, for people.
+        outcome: What follows.
+        measured: What was found, with its unit.
+        value: The same as a number; ``None`` where it is none.
+        unit: Unit of the number.
+        limit: From where on it warns, and from where on scores are withheld.
+        source: Where the limit comes from.
+        message: What it means, in one sentence; empty where the check passed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    outcome: Outcome
+    measured: str
+    value: float | None = None
+    unit: str = ""
+    limit: str
+    source: str
+    message: str = ""
+
+
+class Quality(BaseModel):
+    """Every check that a scan allows, in reading order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checks: tuple[QualityCheck, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of all checks."""
+        return max((c.outcome for c in self.checks), key=list(Outcome).index, default=Outcome.PASS)
+
+    def having(self, outcome: Outcome) -> tuple[QualityCheck, ...]:
+        """The checks with that outcome."""
+        return tuple(check for check in self.checks if check.outcome is outcome)
+
+
 class Provenance(BaseModel):
     """What made a result, complete enough to make it again.
 
@@ -102,15 +156,23 @@ class Report:
 
     Attributes:
         findings: The scan, its lungs and its lesions.
-        scores: Every score that the scan allows, in reading order.
+        scores: Every score that the scan allows, in reading order; none where quality control
+            withheld them.
         notes: What was noticed on reading and on the way, in order.
         provenance: What made this result.
+        quality: What quality control found; ``None`` where it was not done.
     """
 
     findings: Findings
     scores: tuple[Score, ...]
     provenance: Provenance
     notes: tuple[Note, ...] = field(default=())
+    quality: Quality | None = None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether quality control withheld the scores."""
+        return self.quality is not None and self.quality.outcome is Outcome.WITHHELD
 
     def score(self, name: str) -> Score | None:
         """The score of that name, or ``None`` where the scan does not allow it."""
