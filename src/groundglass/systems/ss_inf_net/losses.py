@@ -25,14 +25,14 @@ def edge_weights(target: Tensor) -> Tensor:
     Args:
         target: (batch, 1, row, column), 0 or 1.
     """
-    around = functional.avg_pool2d(
-        target, EDGE_WINDOW_PX, stride=1, padding=EDGE_WINDOW_PX // 2, count_include_pad=True
-    )
+    half = EDGE_WINDOW_PX // 2
+    columns = functional.avg_pool2d(target, (1, EDGE_WINDOW_PX), stride=1, padding=(0, half))
+    around = functional.avg_pool2d(columns, (EDGE_WINDOW_PX, 1), stride=1, padding=(half, 0))
     return 1 + EDGE_WEIGHT * (around - target).abs()
 
 
 def segmentation_loss(
-    logits: Tensor, target: Tensor, known: Tensor, pixel_loss: PixelLoss = "cross-entropy"
+    logits: Tensor, target: Tensor, weights: Tensor, pixel_loss: PixelLoss = "cross-entropy"
 ) -> Tensor:
     """Weighted intersection over union plus weighted loss per pixel, averaged over the batch.
 
@@ -42,11 +42,11 @@ def segmentation_loss(
     Args:
         logits: (batch, 1, row, column), before the sigmoid.
         target: Same shape, 0 or 1.
-        known: Same shape, 1 where the target is known.
+        weights: Weight of each pixel, same shape: :func:`edge_weights`, 0 where the target is not
+            known.
         pixel_loss: ``cross-entropy``, or ``focal`` as the published version of Fung et al. adds.
     """
     dims = (1, 2, 3)
-    weights = edge_weights(target) * known
     if pixel_loss == "focal":
         losses = sigmoid_focal_loss(logits, target)
     else:

@@ -16,6 +16,7 @@ from groundglass.systems.ss_inf_net.kinds import Decoder, KindsNetwork
 from groundglass.systems.ss_inf_net.losses import (
     PixelLoss,
     edge_loss,
+    edge_weights,
     kinds_loss,
     segmentation_loss,
 )
@@ -120,8 +121,9 @@ class Module(SystemModule):
             gray, (known & (lesions > 0)).to(gray.dtype), known.to(gray.dtype)
         )
         maps = self.network.lesion(gray)
+        weights = edge_weights(target) * sure
         parts = {
-            name: segmentation_loss(logits, target, sure, self.config.pixel_loss)
+            name: segmentation_loss(logits, target, weights, self.config.pixel_loss)
             for name, logits in zip(("coarse", "s5", "s4", "s3"), maps.segmentations, strict=True)
         }
         parts["edge"] = edge_loss(maps.edge, target, sure)
