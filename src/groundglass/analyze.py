@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
-from groundglass.errors import NotMeasurableError
+from groundglass.errors import GeometryError, NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.lungs import find_lungs
+from groundglass.lungs.lobes import check_lobes, outside_lobes
 from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
 from groundglass.provenance import describe
@@ -60,6 +61,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     series: str | None = None,
     tolerate: Collection[str] = (),
     device: str = "cpu",
+    lobes: str | Path | None = None,
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> Report:
@@ -71,22 +73,32 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         series: Series to read where a folder holds several.
         tolerate: Names of oddities to accept; each becomes a note in the report.
         device: Where the network runs.
+        lobes: Mask of lobes or folder of such masks, or ``lungmask``; by default they are
+            estimated.
         progress: Told how far each stage is.
         check: Called with the scan once it is read; whatever it raises ends the analysis.
 
     Raises:
         GroundglassError: What was found, what was expected, what to do.
     """
+    if lobes is not None:
+        check_lobes(lobes)
     stages = _Stages(progress, check)
     segmenter, findings, lungs_method, notes = _segment(
         path, system, series, tolerate, device, stages
     )
-    findings, regions_source, region_notes = _with_regions(findings, stages)
+    findings, regions_source, region_notes = _with_regions(
+        findings, lobes, tolerate, device, stages
+    )
     stages.begin("scores")
     scores, score_notes = score_all(findings)
     stages.end()
     weights = segmenter.card.weights
-    settings = {"series": series or "", "tolerate": " ".join(sorted(tolerate))}
+    settings = {
+        "series": series or "",
+        "tolerate": " ".join(sorted(tolerate)),
+        "lobes": Path(lobes).name if lobes is not None else "",
+    }
     provenance = describe(
         findings.scan.source,
         system=segmenter.card.name,
@@ -154,19 +166,33 @@ def _segment(
     return segmenter, Findings(scan, lungs, lesions), lungs_method, (*scan.source.notes, *notes)
 
 
-def _with_regions(findings: Findings, stages: _Stages) -> tuple[Findings, str, tuple[Note, ...]]:
-    """The findings with lobes and regions, their source, and why there are none."""
-    if not isinstance(findings.scan, CTScan):
+def _with_regions(
+    findings: Findings,
+    lobes: str | Path | None,
+    tolerate: Collection[str],
+    device: str,
+    stages: _Stages,
+) -> tuple[Findings, str, tuple[Note, ...]]:
+    """The findings with lobes and regions, their source, and what was noticed."""
+    scan = findings.scan
+    if not isinstance(scan, CTScan):
+        if lobes is not None:
+            raise GeometryError(
+                "found pictures, expected a CT volume for a mask of lobes; leave --lobes out"
+            )
         return findings, "", ()
     stages.begin("regions")
+    given = None if lobes is None else outside_lobes(lobes, scan, findings.lungs, tolerate, device)
     try:
-        found = find_regions(findings.scan, findings.lungs)
+        found = find_regions(scan, findings.lungs, given.lobes if given else None)
     except NotMeasurableError as error:
         return findings, "", (Note("regions", f"No lobes and regions: {error}."),)
     finally:
         stages.end()
     known = replace(findings, lobes=found.lobes, regions=found.regions)
-    return known, found.source, ()
+    if given is None:
+        return known, found.source, ()
+    return known, f"{found.source}, {given.source}", given.notes
 
 
 def _lungs_of(

@@ -5,7 +5,9 @@ from importlib.util import find_spec
 from groundglass.errors import MissingExtraError
 
 EXTRAS = {
+    "lungmask": ("lungmask",),
     "train": ("lightning", "torchmetrics", "tensorboard"),
+    "deidentify": ("dicomanonymizer",),
 }
 """Packages that must be there for each extra of the installation."""
 

@@ -10,6 +10,7 @@ from groundglass.errors import NotMeasurableError
 from groundglass.labels import Lobe, Lung, Region
 from groundglass.lungs.fissure_evidence import seen_fissure
 from groundglass.lungs.fissures import HORIZONTAL, MEAN_FISSURES, OBLIQUE, Surface
+from groundglass.lungs.lobe_conventions import LOBES_OF
 from groundglass.lungs.lung_frame import LungFrame
 from groundglass.lungs.segments import DIVISIONS, PlacedPart, paint, place
 from groundglass.mask import Mask
@@ -26,11 +27,6 @@ CUT_OFF_SHARE = 0.25
 
 SHORTEST_MM = 80.0
 """The middle nine tenths of a whole lung are longer from apex to base."""
-
-LOBES_OF: Mapping[Lung, tuple[Lobe, ...]] = {
-    Lung.RIGHT: (Lobe.RIGHT_UPPER, Lobe.RIGHT_MIDDLE, Lobe.RIGHT_LOWER),
-    Lung.LEFT: (Lobe.LEFT_UPPER, Lobe.LEFT_LOWER),
-}
 
 SAMPLES = 40_000
 """About so many voxels of a lung tell where its segments are cut."""

@@ -81,7 +81,7 @@ def region_map(report: Report) -> RegionMap | None:
     scores = tuple(s for name in LOBE_SCORES if (s := report.score(name)))
     return RegionMap(
         source=source or "not stated",
-        estimated=source != GIVEN_LOBES,
+        estimated=not source.startswith(GIVEN_LOBES),
         figures=tuple(_figures(findings, findings.lobes)),
         lobes=tuple(lobes[lobe] for lobe in Lobe if lobe in lobes),
         segments=tuple((regions.get(n), regions.get(n + 10)) for n in range(1, 11)),
