@@ -57,6 +57,16 @@ Device = Annotated[
     str, typer.Option("--device", help="Where networks run: cpu, cuda, cuda:1.", metavar="DEVICE")
 ]
 
+Lobes = Annotated[
+    str | None,
+    typer.Option(
+        "--lobes",
+        help="Mask of the lobes, a folder of such masks, or 'lungmask'; else they are estimated.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 DEFAULT_SYSTEM = "baseline_unet"
