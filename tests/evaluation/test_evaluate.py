@@ -12,7 +12,8 @@ from torchmetrics.functional.classification import binary_auroc
 
 from groundglass.data.cohort import Case
 from groundglass.evaluation.benchmarks import write_benchmarks
-from groundglass.evaluation.evaluate import Evaluation, case_overlaps, summarize
+from groundglass.evaluation.as_used import Evaluation, case_overlaps
+from groundglass.evaluation.result import summarize
 from groundglass.evaluation.slice_labels import roc_auc
 from groundglass.labels import Lesion
 from groundglass.systems import Card, list_systems
@@ -112,5 +113,6 @@ def test_the_page_shows_what_is_stored(tmp_path: Path) -> None:
     write_benchmarks(tmp_path, tmp_path / "B.md")
     page = (tmp_path / "B.md").read_text()
     assert "| phantoms | test | 2 | 4 | lesion | 0.812 (0.700 to 0.900), sd 0.050 |" in page
+    assert "Inf-Net" not in page
     assert "- phantoms, test, lesion: p1 0.750, p2 0.875" in page
     assert "Speed" not in page

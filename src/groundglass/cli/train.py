@@ -1,12 +1,9 @@
-"""Train, evaluate and compare systems."""
+"""Train systems."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from groundglass.cli.console import progress_bar
-from groundglass.cli.options import Device
 
 commands = typer.Typer()
 
@@ -39,77 +36,3 @@ def train(
 
     train(system, tables, out, recipe=recipe, overrides=settings or [], resume=resume)
     typer.echo(out)
-
-
-@commands.command()
-def evaluate(
-    system: SystemOrRun,
-    tables: Tables,
-    name: Annotated[str, typer.Option(help="Name of the cohort in the table.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    results: Results = Path("benchmarks"),
-    device: Device = "cpu",
-) -> None:
-    """Measure lungs and lesions on a split of a cohort."""
-    from groundglass.data.cohort import Cohort, split_name
-    from groundglass.evaluation.evaluate import evaluate
-
-    with progress_bar() as progress:
-        evaluation = evaluate(
-            system,
-            Cohort.read(tables),
-            split_name(split),
-            name=name,
-            device=device,
-            progress=lambda done, of: progress("slices", done / of),
-        )
-    results.mkdir(parents=True, exist_ok=True)
-    file = results / f"evaluation-{evaluation.system}-{name}-{split}.json"
-    file.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    typer.echo(evaluation.model_dump_json(indent=2))
-
-
-@commands.command()
-def evaluate_series(
-    system: SystemOrRun,
-    scan: Annotated[Path, typer.Argument(help="Folder of the series.")],
-    labels: Annotated[Path, typer.Option(help="CSV with a label for each slice.")],
-    results: Results = Path("benchmarks"),
-    device: Device = "cpu",
-) -> None:
-    """Measure a whole scan against a reader's label of each slice."""
-    from groundglass.evaluation.slice_labels import evaluate_series
-
-    result = evaluate_series(scan, labels, system, device)
-    results.mkdir(parents=True, exist_ok=True)
-    file = results / f"series-{result.system}-{result.series}.json"
-    file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    typer.echo(result.model_dump_json(indent=2))
-
-
-@commands.command()
-def bench(
-    system: SystemOrRun = "baseline_unet",
-    results: Results = Path("benchmarks"),
-) -> None:
-    """Time every stage on a scan of a usual size, and measure its memory."""
-    from groundglass.evaluation.speed import measure_speed
-
-    speed = measure_speed(system)
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"speed-{Path(system).name}.json").write_text(
-        speed.model_dump_json(indent=2) + "\n", encoding="utf-8"
-    )
-    typer.echo(speed.model_dump_json(indent=2))
-
-
-@commands.command()
-def benchmarks(
-    results: Results = Path("benchmarks"),
-    page: Annotated[Path, typer.Option(help="Page to write.")] = Path("BENCHMARKS.md"),
-) -> None:
-    """Write the benchmarks page from stored results."""
-    from groundglass.evaluation.benchmarks import write_benchmarks
-
-    write_benchmarks(results, page)
-    typer.echo(page)

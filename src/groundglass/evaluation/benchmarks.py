@@ -1,38 +1,78 @@
 """BENCHMARKS.md, written from stored results and never by hand."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from pydantic import BaseModel
 
-from groundglass.evaluation.evaluate import Evaluation
+from groundglass.evaluation.as_used import Evaluation
+from groundglass.evaluation.comparison import read_comparisons
+from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
 from groundglass.evaluation.speed import Speed
 
-Result = TypeVar("Result", bound=BaseModel)
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        name: Its template is ``sections/NAME.md.j2``, which sees ``shown``.
+        read: Takes the folder of results to what is shown; with nothing to show, the section is
+            left out.
+    """
+
+    name: str
+    read: Callable[[Path], Sequence[object]]
+
+
+def stored(kind: str, result: type[Kind]) -> Callable[[Path], list[Kind]]:
+    """Reads every result of a kind, ``KIND-*.json``, in the order of the files' names."""
+
+    def read(folder: Path) -> list[Kind]:
+        texts = [f.read_text(encoding="utf-8") for f in sorted(folder.glob(f"{kind}-*.json"))]
+        return [result.model_validate_json(text) for text in texts]
+
+    return read
+
+
+SECTIONS = (
+    Section("comparisons", read_comparisons),
+    Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
+    Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
+    Section("series", stored("series", SeriesEvaluation)),
+    Section("speed", stored("speed", Speed)),
+)
+"""The page from top to bottom; a new kind of result is a line here and a template."""
 
 
 def write_benchmarks(results: Path, page: Path) -> None:
     """Write the page from every stored result.
 
     Args:
-        results: Folder with ``evaluation-*.json``, ``series-*.json`` and ``speed-*.json``.
+        results: Folder with the results, and ``plans/`` with the plans of comparisons.
         page: Markdown file to write.
+
+    Raises:
+        ConfigError: If a result does not fit its plan.
     """
-    source = files("groundglass.evaluation").joinpath("benchmarks.md.j2").read_text("utf-8")
-    markdown = Environment(undefined=StrictUndefined, autoescape=False)
-    text = markdown.from_string(source).render(
-        evaluations=_stored(results, "evaluation", Evaluation),
-        series=_stored(results, "series", SeriesEvaluation),
-        speeds=_stored(results, "speed", Speed),
+    folder = files("groundglass.evaluation") / "sections"
+    names = ["page", "macros", *(section.name for section in SECTIONS)]
+    sources = {f"{name}.md.j2": (folder / f"{name}.md.j2").read_text("utf-8") for name in names}
+    markdown = Environment(
+        loader=DictLoader(sources), undefined=StrictUndefined, autoescape=False, trim_blocks=True
     )
-    page.write_text(text.rstrip() + "\n", encoding="utf-8")
-
-
-def _stored(folder: Path, kind: str, result: type[Result]) -> list[Result]:
-    return [
-        result.model_validate_json(file.read_text(encoding="utf-8"))
-        for file in sorted(folder.glob(f"{kind}-*.json"))
+    shown = [
+        markdown.get_template(f"{section.name}.md.j2").render(shown=found).strip()
+        for section in SECTIONS
+        if (found := section.read(results))
     ]
+    text = markdown.get_template("page.md.j2").render(sections=shown)
+    page.write_text(text.rstrip() + "\n", encoding="utf-8")

@@ -1,209 +1,153 @@
-"""A system over a split of a cohort, through the same path that a user's pictures take."""
+"""A system over a split of a cohort, by one of the named protocols."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+import yaml
 
 from groundglass.data.cohort import Case, Cohort, Split
-from groundglass.labels import Lesion
-from groundglass.metrics.segmentation import Overlap
-from groundglass.scan import CTSlices, Source
-from groundglass.systems import load_system
-from groundglass.systems.system import LungFinder, Segmenter, lung_finder
-
-Progress = Callable[[int, int], None]
-"""Called with the number of finished and of all cases."""
-
-RESAMPLES = 2000
-"""Bootstrap resamples of patients behind every confidence interval."""
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Summary(_Result):
-    """One metric over patients.
-
-    Attributes:
-        mean: Mean over patients.
-        low: Lower end of the 95 % bootstrap interval, patients resampled.
-        high: Upper end.
-        spread: Standard deviation over patients.
-    """
-
-    mean: float
-    low: float
-    high: float
-    spread: float
+from groundglass.errors import UnknownNameError
+from groundglass.evaluation.as_used import (
+    Evaluation,
+    find_cases,
+    found_cases,
+    structure_results,
+)
+from groundglass.evaluation.inf_net import (
+    InfNetEvaluation,
+    SweptSlices,
+    sweep_cases,
+    swept_cases,
+    swept_result,
+)
+from groundglass.evaluation.result import CaseMetrics, Progress
+from groundglass.evaluation.split_loss import split_loss
+from groundglass.systems import Segmenter, load_system
 
 
-class StructureResult(_Result):
-    """How well one structure was found.
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An evaluation with what it was made from.
 
     Attributes:
-        summary: Metrics over patients: ``dice``, ``iou``, ``sensitivity``, ``specificity``,
-            ``precision`` from voxels pooled per patient; ``dice_per_slice`` the mean over a
-            patient's slices.
-        patients: The Dice of each patient, voxels pooled.
-        slices: Number of slices with known truth.
+        evaluation: What is stored.
+        rows: Metrics of each slice and structure.
+        swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
     """
 
-    summary: dict[str, Summary]
-    patients: dict[str, float]
-    slices: int
+    evaluation: Evaluation | InfNetEvaluation
+    rows: list[CaseMetrics]
+    swept: SweptSlices
 
 
-class Evaluation(_Result):
-    """A system over one split.
-
-    Attributes:
-        system: Name of the system.
-        weights_sha256: Checksum of its weights.
-        cohort: Name of the cohort.
-        split: The split.
-        cases: Number of slices.
-        patients: Number of patients.
-        structures: Results by structure: ``lungs``, ``lesion``, ``ground_glass``,
-            ``consolidation``.
-    """
-
-    system: str
-    weights_sha256: str
-    cohort: str
-    split: str
-    cases: int
-    patients: int
-    structures: dict[str, StructureResult]
-
-
-@dataclass
-class _Structure:
-    pooled: dict[str, Overlap] = field(default_factory=lambda: defaultdict(Overlap))
-    slices: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, patient: str, overlap: Overlap) -> None:
-        self.pooled[patient] += overlap
-        self.slices[patient].append(overlap.dice)
-
-
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     system: str,
     cohort: Cohort,
     split: Split,
     *,
     name: str,
+    protocol: str = "as-used",
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Evaluation:
-    """Find lungs and lesions on every slice of a split and compare them with the truth.
-
-    Each slice is given as a lone picture, as ``groundglass segment`` would read it; lesions are
-    looked for in the lungs that were found, not in the true ones.
+) -> Evaluated:
+    """Measure a system on every slice of a split.
 
     Args:
         system: Name of a system or folder of a run.
         cohort: The cohort.
         split: Which part of it.
         name: Name of the cohort in the table.
+        protocol: A name in ``PROTOCOLS``: ``as-used`` finds lungs and looks for lesions inside
+            them; ``inf-net`` cuts the probability of lesion on whole slices at 256 thresholds.
         device: Where the network runs.
         progress: Told how far it is.
 
     Raises:
         CohortError: If the split is empty.
-        UnknownNameError: If there is no such system.
+        NotMeasurableError: If the system does not give what the protocol needs.
+        UnknownNameError: If there is no such system or protocol.
     """
+    if protocol not in PROTOCOLS:
+        raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
     segmenter = load_system(system, device)
-    finder = lung_finder(segmenter, device)
     cases = cohort.split(split)
-    structures: dict[str, _Structure] = defaultdict(_Structure)
-    for done, case in enumerate(cases):
-        lungs, lesions = _find(finder, segmenter, case)
-        for structure, overlap in case_overlaps(case, lungs, lesions).items():
-            structures[structure].add(case.patient, overlap)
-        if progress is not None:
-            progress(done + 1, len(cases))
-    weights = segmenter.card.weights
-    return Evaluation(
-        system=segmenter.card.name,
-        weights_sha256=weights.sha256 if weights else "",
-        cohort=name,
-        split=split,
-        cases=len(cases),
-        patients=len({case.patient for case in cases}),
-        structures={key: _result(value) for key, value in structures.items()},
-    )
-
-
-def _find(
-    finder: LungFinder, segmenter: Segmenter, case: Case
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    picture = CTSlices((case.case,), (case.read_image(),), Source(case.case, "cohort"))
-    lungs = finder.find_lungs(picture)
-    lesions = segmenter.segment(picture, lungs)
-    return lungs.slices[0], lesions.slices[0]
-
-
-def case_overlaps(
-    case: Case, lungs: NDArray[np.uint8], lesions: NDArray[np.uint8]
-) -> dict[str, Overlap]:
-    """Overlaps of each structure whose truth is known.
-
-    Args:
-        case: The slice with its truth.
-        lungs: Found lungs, numbers of ``Lung``.
-        lesions: Found lesions, numbers of ``Lesion``.
-    """
-    overlaps = {}
-    true_lungs, true_lesions = case.read_lungs(), case.read_lesions()
-    if true_lungs is not None:
-        overlaps["lungs"] = Overlap.of(lungs > 0, true_lungs > 0)
-    if true_lesions is not None:
-        overlaps["lesion"] = Overlap.of(lesions > 0, true_lesions > 0)
-        if not (true_lesions == Lesion.UNSPECIFIED).any() and case.lesions != "none":
-            for structure, kind in _KINDS.items():
-                overlaps[structure] = Overlap.of(lesions == kind, true_lesions == kind)
-    return overlaps
-
-
-_KINDS = {"ground_glass": Lesion.GROUND_GLASS, "consolidation": Lesion.CONSOLIDATION}
-
-
-def _result(structure: _Structure) -> StructureResult:
-    patients = sorted(structure.pooled)
-    pooled = [structure.pooled[patient] for patient in patients]
-    values: Mapping[str, Iterable[float]] = {
-        **{
-            metric: [float(getattr(overlap, metric)) for overlap in pooled]
-            for metric in ("dice", "iou", "sensitivity", "specificity", "precision")
-        },
-        "dice_per_slice": [float(np.mean(structure.slices[patient])) for patient in patients],
+    facts = {
+        **_facts(segmenter, Path(system)),
+        "cohort": name,
+        "split": split,
+        "cases": len(cases),
+        "patients": len({case.patient for case in cases}),
+        "loss": split_loss(Path(system), cases, device),
     }
-    return StructureResult(
-        summary={metric: summarize(list(numbers)) for metric, numbers in values.items()},
-        patients={p: round(o.dice, 4) for p, o in zip(patients, pooled, strict=True)},
-        slices=sum(len(numbers) for numbers in structure.slices.values()),
-    )
+    return PROTOCOLS[protocol](segmenter, cases, facts, progress)
 
 
-def summarize(values: Sequence[float], seed: int = 0) -> Summary:
-    """Mean over patients with a 95 % bootstrap interval.
+def _as_used(
+    segmenter: Segmenter, cases: Sequence[Case], facts: dict[str, Any], progress: Progress | None
+) -> Evaluated:
+    found = find_cases(segmenter, cases, progress)
+    evaluation = Evaluation(**facts, structures=structure_results(found))
+    return Evaluated(evaluation, found_cases(found), {})
 
-    Args:
-        values: One number per patient.
-        seed: Seed of the resampling.
-    """
-    numbers = np.asarray(values, np.float64)
-    random = np.random.default_rng(seed)
-    means = random.choice(numbers, (RESAMPLES, numbers.size)).mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Summary(
-        mean=round(float(numbers.mean()), 4),
-        low=round(float(low), 4),
-        high=round(float(high), 4),
-        spread=round(float(numbers.std(ddof=1)) if numbers.size > 1 else 0.0, 4),
-    )
+
+def _inf_net(
+    segmenter: Segmenter, cases: Sequence[Case], facts: dict[str, Any], progress: Progress | None
+) -> Evaluated:
+    swept = sweep_cases(segmenter, cases, progress)
+    structures = {name: swept_result(slices) for name, slices in swept.items()}
+    evaluation = InfNetEvaluation(**facts, structures=structures)
+    return Evaluated(evaluation, swept_cases(swept), swept)
+
+
+_Protocol = Callable[
+    [Segmenter, Sequence[Case], dict[str, Any], Progress | None],
+    Evaluated,
+]
+
+PROTOCOLS: dict[str, _Protocol] = {"as-used": _as_used, "inf-net": _inf_net}
+"""How a system is measured on slices, by the name that ``--protocol`` takes."""
+
+
+def _facts(segmenter: Segmenter, run: Path) -> dict[str, Any]:
+    """What the card and the run say about where the weights come from."""
+    weights = segmenter.card.weights
+    config, throughput = run / "config.yaml", run / "throughput.json"
+    return {
+        "system": segmenter.card.name,
+        "weights_sha256": weights.sha256 if weights else "",
+        "config": weights.config if weights else "",
+        "configuration": configuration_digest(config) if config.is_file() else "",
+        "seed": weights.seed if weights else None,
+        "throughput": json.loads(throughput.read_text()) if throughput.is_file() else None,
+    }
+
+
+def configuration_digest(config: Path) -> str:
+    """Short hash of a run's settings without its seed; of files named in them, the name alone."""
+    settings = cast("dict[str, Any]", yaml.safe_load(config.read_text(encoding="utf-8")))
+    settings.pop("seed", None)
+    for key, value in settings.items():
+        if isinstance(value, str):
+            settings[key] = Path(value).name
+    text = yaml.safe_dump(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write_cases(rows: Sequence[CaseMetrics], table: Path) -> None:
+    """Write the metrics of each slice and structure as CSV; an undefined one stays empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=["case", "patient", "structure", *names])
+        writer.writeheader()
+        for row in rows:
+            known = {name: round(v, 4) for name, v in row.metrics.items() if not isnan(v)}
+            writer.writerow(
+                {"case": row.case, "patient": row.patient, "structure": row.structure, **known}
+            )

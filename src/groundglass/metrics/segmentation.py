@@ -1,6 +1,7 @@
 """Overlap of masks, from counts that add up over slices and patients."""
 
 from dataclasses import dataclass
+from math import nan, prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,36 @@ class Overlap:
     def precision(self) -> float:
         """Share of predicted voxels that are true; 1 where none was predicted."""
         return _ratio(self.both, self.both + self.predicted_only)
+
+    @property
+    def mcc(self) -> float:
+        r"""Matthews correlation coefficient, -1 to 1.
+
+        .. math:: \frac{TP \cdot TN - FP \cdot FN}
+            {\sqrt{(TP + FP)(TP + FN)(TN + FP)(TN + FN)}}
+
+        Where a mask is empty or full the formula is 0 / 0: then it is 1 if the masks are the
+        same and 0 otherwise.
+
+        References:
+            Matthews, Biochim. Biophys. Acta 1975, doi:10.1016/0005-2795(75)90109-9.
+        """
+        margins = (
+            self.both + self.predicted_only,
+            self.both + self.true_only,
+            self.neither + self.predicted_only,
+            self.neither + self.true_only,
+        )
+        if 0 in margins:
+            return float(self.predicted_only == self.true_only == 0)
+        agreement = self.both * self.neither - self.predicted_only * self.true_only
+        return agreement / sqrt(prod(margins))
+
+    @property
+    def volume_error(self) -> float:
+        """Predicted less true volume, as a share of the true; NaN where there is no true voxel."""
+        true = self.both + self.true_only
+        return (self.predicted_only - self.true_only) / true if true else nan
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -1,0 +1,123 @@
+"""Tables of a plan: what was published beside what came out, the deviation in words."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from groundglass.evaluation.plan import Data, Plan, Row, Test, read_plan
+from groundglass.evaluation.seeds import AnyEvaluation, SeedGroup, mean_and_spread
+from groundglass.evaluation.trial import list_trials, read_trial
+
+_AS_PUBLISHED = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a table.
+
+    Attributes:
+        title: What the configuration is.
+        group: Its results, one for each seed; ``None`` where there are none yet.
+        cells: Text of each column.
+    """
+
+    title: str
+    group: SeedGroup | None
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a plan on one test.
+
+    Attributes:
+        data: What they were trained on.
+        test: What they were measured on.
+        lines: The rows.
+    """
+
+    data: Data
+    test: Test
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A plan with its tables.
+
+    Attributes:
+        plan: The plan.
+        tables: A table for each test of each data that has results or published numbers.
+    """
+
+    plan: Plan
+    tables: tuple[Table, ...]
+
+
+def read_comparisons(results: Path) -> list[Comparison]:
+    """Every plan in ``plans/`` of the folder with the results stored beside it.
+
+    Raises:
+        ConfigError: If a result was made for another order than its plan has now.
+    """
+    plans = [read_plan(file) for file in sorted((results / "plans").glob("*.yaml"))]
+    return [compare(plan, results) for plan in plans]
+
+
+def compare(plan: Plan, results: Path) -> Comparison:
+    """The tables of a plan from the results in a folder."""
+    tables = []
+    for data in plan.data:
+        rows = [r for r in plan.rows if r.kind == "train" and data in plan.data_of(r)]
+        for index, test in enumerate(data.tests):
+            lines = tuple(_line(plan, row, data, index, results) for row in rows)
+            if any(line.group or any(cell != "-" for cell in line.cells) for line in lines):
+                tables.append(Table(data, test, lines))
+    return Comparison(plan, tuple(tables))
+
+
+def _line(plan: Plan, row: Row, data: Data, index: int, results: Path) -> Line:
+    trials = list_trials(plan, rows=[row.name], data=[data.name])
+    files = [(trial, results / f"trial-{trial.name}.json") for trial in trials]
+    evaluations: tuple[AnyEvaluation, ...] = tuple(
+        read_trial(file, trial).evaluations[index] for trial, file in files if file.is_file()
+    )
+    group = SeedGroup(evaluations) if evaluations else None
+    published = row.published.get(data.name, {}) if index == 0 else {}
+    cells = tuple(
+        cell_text(
+            group.values(metric) if group else [],
+            published.get(metric),
+            lower_is_better=metric in plan.lower_is_better,
+        )
+        for metric in plan.columns
+    )
+    return Line(row.title, group, cells)
+
+
+def cell_text(values: list[float], published: float | None, *, lower_is_better: bool) -> str:
+    """Ours, the published number and how they differ, in words.
+
+    Args:
+        values: One number for each seed; may be empty.
+        published: The published number; ``None`` where there is none.
+        lower_is_better: Whether less is better.
+    """
+    ours = mean_and_spread(values)
+    if published is None:
+        return ours
+    if not values:
+        return f"published {published:g}"
+    words = deviation(values, published, lower_is_better=lower_is_better)
+    return f"{ours}; published {published:g}: {words}"
+
+
+def deviation(values: list[float], published: float, *, lower_is_better: bool) -> str:
+    """How the mean of the values differs from the published number, in words."""
+    difference = fmean(values) - published
+    if abs(difference) < _AS_PUBLISHED:
+        return "as published"
+    if len(values) > 1 and abs(difference) <= stdev(values):
+        return "within the spread over seeds"
+    better = (difference < 0) == lower_is_better
+    return f"{abs(difference):.3f} {'better' if better else 'worse'}"

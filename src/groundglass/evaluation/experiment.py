@@ -1,0 +1,174 @@
+"""Fill the table of a plan: train what is missing, measure it, store one result per run."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from groundglass.data.cohort import Cohort
+from groundglass.errors import ConfigError
+from groundglass.evaluation.evaluate import evaluate
+from groundglass.evaluation.plan import Row
+from groundglass.evaluation.result import Progress
+from groundglass.evaluation.trial import Trial, TrialResult, read_trial
+from groundglass.systems.card import home
+from groundglass.training.train import train
+
+ORDER = "order.json"
+"""File in a run's folder that says what the plan asked for, and whether training is finished."""
+
+Tell = Callable[[str], None]
+"""Called with a sentence for people when a new stage begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Where a plan is carried out.
+
+    Attributes:
+        tables: Cohort table by name of the cohort.
+        runs: Folder of the runs.
+        results: Folder of the results.
+        device: Where networks run while they are measured.
+        local: Settings of this machine that every run takes and no plan names, as ``key=value``:
+            threads, or the file of an encoder's start weights.
+    """
+
+    tables: Mapping[str, Path]
+    runs: Path
+    results: Path
+    device: str = "cpu"
+    local: tuple[str, ...] = ()
+
+    def result_file(self, trial: Trial) -> Path:
+        """Where the result of a trial is stored."""
+        return self.results / f"trial-{trial.name}.json"
+
+    def carry_out(
+        self,
+        trials: Sequence[Trial],
+        *,
+        tell: Tell | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[TrialResult]:
+        """Train and measure what is missing; a finished trial is skipped.
+
+        A row that others start from is trained first, whether it was asked for or not.
+
+        Args:
+            trials: What is wanted.
+            tell: Told what begins.
+            progress: Told how many slices of a test are measured.
+
+        Yields:
+            Each new result, stored already.
+
+        Raises:
+            ConfigError: If a cohort has no table, or a run was made for another order.
+        """
+        self._need_tables(trials)
+        for trial in trials:
+            file = self.result_file(trial)
+            if file.is_file():
+                read_trial(file, trial)
+                continue
+            folder = self._trained(trial, tell)
+            if trial.row.kind == "pretrain":
+                continue
+            if tell is not None:
+                tell(f"measuring {trial.name}")
+            result = self._measure(trial, folder, progress)
+            self.results.mkdir(parents=True, exist_ok=True)
+            file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            yield result
+
+    def _need_tables(self, trials: Sequence[Trial]) -> None:
+        needed = {name for trial in trials for name in trial.data.train}
+        needed |= {test.cohort for trial in trials for test in trial.data.tests}
+        missing = sorted(needed - set(self.tables))
+        if missing:
+            raise ConfigError(
+                f"found no table for cohort '{missing[0]}', expected one for each of "
+                f"{', '.join(sorted(needed))}; give --data {missing[0]}=TABLE.csv"
+            )
+
+    def _trained(self, trial: Trial, tell: Tell | None) -> Path:
+        """Folder of the finished run of a trial; what it starts from is trained before."""
+        start = trial.start
+        start_weights = (
+            None if start is None else self._trained(start, tell) / "weights.safetensors"
+        )
+        folder = self.runs / trial.name
+        order = trial.order
+        if _is_finished(folder, order):
+            return folder
+        if tell is not None:
+            tell(f"training {trial.name}")
+        overrides = [*self.local]
+        overrides += [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
+        if start_weights is not None:
+            overrides.append(f"start_weights={json.dumps(str(start_weights.resolve()))}")
+        resume = (folder / "config.yaml").is_file()
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_order(folder, order, finished=False)
+        _train_function(trial.row)(
+            trial.row.system,
+            [self.tables[name] for name in trial.data.train],
+            folder,
+            recipe=home(trial.row.system) / trial.row.recipe,
+            overrides=[] if resume else overrides,
+            resume=resume,
+        )
+        _write_order(folder, order, finished=True)
+        return folder
+
+    def _measure(self, trial: Trial, folder: Path, progress: Progress | None) -> TrialResult:
+        evaluations = tuple(
+            evaluate(
+                str(folder),
+                Cohort.read([self.tables[test.cohort]]),
+                test.split,
+                name=test.cohort,
+                protocol=test.protocol,
+                device=self.device,
+                progress=progress,
+            ).evaluation
+            for test in trial.data.tests
+        )
+        return TrialResult(
+            plan=trial.plan.name,
+            row=trial.row.name,
+            data=trial.data.name,
+            seed=trial.seed,
+            order=trial.order_digest,
+            evaluations=evaluations,
+        )
+
+
+def _train_function(row: Row) -> Callable[..., object]:
+    if row.kind == "train":
+        return train
+    pretrain: Callable[..., object] = import_module("groundglass.pretraining").pretrain
+    return pretrain
+
+
+def _is_finished(folder: Path, order: dict[str, Any]) -> bool:
+    file = folder / ORDER
+    if not file.is_file():
+        return False
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    finished = bool(stored.pop("finished"))
+    if stored != order:
+        differing = [key for key in order if stored.get(key) != order[key]]
+        raise ConfigError(
+            f"found run '{folder.name}' made with other {', '.join(differing)} than the plan has, "
+            "expected the same; remove the run or give the row another name"
+        )
+    return finished
+
+
+def _write_order(folder: Path, order: dict[str, Any], *, finished: bool) -> None:
+    text = json.dumps({**order, "finished": finished}, indent=2)
+    (folder / ORDER).write_text(text + "\n", encoding="utf-8")
