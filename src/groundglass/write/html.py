@@ -10,7 +10,7 @@ from groundglass.findings import Findings
 from groundglass.intensity import LUNG_WINDOW_HU
 from groundglass.labels import Label, Lesion, Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
-from groundglass.scan import CTScan
+from groundglass.scan import CTGrid, CTScan
 from groundglass.score import Score
 from groundglass.version import __version__
 from groundglass.write import figures
@@ -21,6 +21,7 @@ from groundglass.write.key_slices import (
     key_slices,
     lesion_weights,
 )
+from groundglass.write.methods import methods
 from groundglass.write.profile import Profile, profile
 from groundglass.write.region_map import region_map
 from groundglass.write.slices import SliceRow, slice_table
@@ -93,6 +94,7 @@ def page(report: Report) -> str:
         region_map=region_map(report),
         figures=list(_figures(findings, rows, chosen)),
         is_volume=isinstance(findings.scan, CTScan),
+        without_scan=isinstance(findings.scan, CTGrid),
         window=_window(),
         opacity_found=any(row.opacity for row in rows),
         lesion_found=bool(lesion_weights(rows).any()),
@@ -100,6 +102,8 @@ def page(report: Report) -> str:
         kinds=_kinds_found(rows),
         course=_course(findings, rows, chosen),
         notes=report.notes,
+        corrections=report.provenance.corrections,
+        methods=methods(report.provenance, report.scores),
         provenance=_provenance(report),
     )
 

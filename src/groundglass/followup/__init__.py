@@ -1,0 +1,1 @@
+"""After the report: results read again, corrected by a reader, and compared over time."""

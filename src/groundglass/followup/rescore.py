@@ -1,0 +1,202 @@
+"""Every score again, from the lesions that a reader corrected."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.findings import Findings
+from groundglass.followup.corrected_lesions import read_lesions
+from groundglass.followup.result_folder import Result, read_result
+from groundglass.labels import OPACITIES, Lung
+from groundglass.mask import Mask
+from groundglass.provenance import library_versions
+from groundglass.report import Change, Correction, Report
+from groundglass.scan import Note
+from groundglass.severity import score_all
+from groundglass.version import __version__
+from groundglass.write import DEFAULT_FORMATS, check_formats, make_formats
+from groundglass.write.folder import keep, move_in_when_done, results_in
+
+BOTH = "both lungs"
+
+OPACITY_NUMBERS = [int(kind) for kind in OPACITIES]
+
+VERSIONS = "versions"
+"""Folder for the results as they were before each correction, numbered from 1."""
+
+NOTE = "corrected"
+
+
+def rescore(
+    folder: Path,
+    lesions: Path,
+    *,
+    scan: Path | None = None,
+    by: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> Report:
+    """The report of a folder of results with every score computed again from corrected lesions.
+
+    Lungs, lobes and regions stay as they are. The report's provenance says who corrected, when,
+    and how much changed.
+
+    Args:
+        folder: Folder that ``groundglass analyze`` wrote.
+        lesions: Corrected mask: NIfTI, NRRD, MetaImage or DICOM Segmentation on the same grid.
+        scan: The scan that was analyzed; without it, scores that need Hounsfield units are left
+            out.
+        by: Who corrected.
+        labels: Meaning of names and numbers that are not ours, such as ``{"5": "ground-glass"}``.
+
+    Raises:
+        UnreadableScanError: If folder, scan or mask cannot be read, or a label has no meaning.
+        GeometryError: If the mask or the scan lies on another grid.
+        ConfigError: If ``labels`` gives a meaning that is no lesion.
+    """
+    before = read_result(folder, scan)
+    found = before.findings
+    numbers, notes = read_lesions(lesions, found.lungs.voxels.get_geometry(), labels)
+    after = replace(found, lesions=Mask.on(found.scan, numbers, found.lesions.labels))
+    scores, score_notes = score_all(after)
+    correction = Correction(
+        by=by.strip(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        file=lesions.name,
+        file_sha256=hashlib.sha256(lesions.read_bytes()).hexdigest(),
+        changes=changes(found, after),
+    )
+    told = (*_kept_notes(before), *notes, *_outside(after), _note_of(correction), *score_notes)
+    made = before.record.provenance
+    provenance = made.model_copy(
+        update={
+            "version": __version__,
+            "created": correction.created,
+            "libraries": made.libraries | library_versions(),
+            "corrections": (*made.corrections, correction),
+        }
+    )
+    return Report(after, scores, provenance, told)
+
+
+def write_rescored(
+    report: Report,
+    folder: Path,
+    *,
+    of: Path,
+    spare: Path,
+    formats: Collection[str] = DEFAULT_FORMATS,
+) -> list[Path]:
+    """Write the results of a correction: all of them, or nothing.
+
+    In the folder of the results that were corrected, these go to ``versions/1``, the next time to
+    ``versions/2``, with every format that is not written again. Another folder gets the new
+    results alone.
+
+    Args:
+        report: From :func:`rescore`.
+        folder: Where to.
+        of: Folder of the results that were corrected.
+        spare: The corrected mask, which is no result even where it lies among them.
+        formats: Names in ``groundglass.write.FORMATS``.
+
+    Returns:
+        The new files.
+
+    Raises:
+        UnknownNameError: If a format does not exist.
+        OutputError: If the scan does not allow a format, or the folder cannot be written. It is
+            then as it was.
+    """
+    check_formats(formats, report.findings.scan)
+    if folder.resolve() != of.resolve():
+        return move_in_when_done(folder, lambda at: make_formats(report, at, formats))
+    spared = spare.resolve()
+    earlier = [name for name in results_in(folder) if (folder / name).resolve() != spared]
+    number = 1
+    while (folder / VERSIONS / str(number)).exists():
+        number += 1
+    version = Path(VERSIONS, str(number))
+
+    def make(at: Path) -> list[Path]:
+        made = make_formats(report, at, formats)
+        (at / version).mkdir(parents=True)
+        for name in earlier:
+            keep(folder / name, at / version / name)
+        return [*made, *(at / version / name for name in earlier)]
+
+    files = move_in_when_done(folder, make, earlier)
+    return files[: len(files) - len(earlier)]
+
+
+def changes(before: Findings, after: Findings) -> dict[str, Change]:
+    """How much the lesions changed, in both lungs and in each lung that the scan shows."""
+    counts = {lung: np.zeros(5, np.int64) for lung in Lung}
+    slices = zip(before.lungs.slices, before.lesions.slices, after.lesions.slices, strict=True)
+    for lungs, old, new in slices:
+        if not (old.any() or new.any()):
+            continue
+        for lung in Lung:
+            inside = lungs == int(lung)
+            counts[lung] += _count(old[inside], new[inside])
+    voxel_ml = before.lungs.voxel_volume_ml
+    present = set(np.unique(before.lungs.array))
+    named = {BOTH: sum(counts.values(), np.zeros(5, np.int64))} | {
+        lung.title: counts[lung] for lung in Lung if int(lung) in present
+    }
+    return {name: _change(count, voxel_ml) for name, count in named.items()}
+
+
+def _count(old: NDArray[np.uint8], new: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Voxels opaque before, after, only after, only before, and of another kind."""
+    was, is_now = np.isin(old, OPACITY_NUMBERS), np.isin(new, OPACITY_NUMBERS)
+    sets = (was, is_now, is_now & ~was, was & ~is_now, was & is_now & (old != new))
+    return np.array([np.count_nonzero(one) for one in sets], np.int64)
+
+
+def _change(count: NDArray[np.int64], voxel_ml: float) -> Change:
+    before, after, added, removed, other = (int(n) for n in count)
+    dice = 2 * (after - added) / (before + after) if before + after else 1.0
+    ml = [round(n * voxel_ml, 4) for n in (before, after, added, removed, other)]
+    return Change(
+        dice=round(dice, 4),
+        before_ml=ml[0],
+        after_ml=ml[1],
+        added_ml=ml[2],
+        removed_ml=ml[3],
+        other_kind_ml=ml[4],
+    )
+
+
+def _kept_notes(before: Result) -> tuple[Note, ...]:
+    """The notes of the result, without that on scores, which are computed again."""
+    notes = (Note(note.name, note.message) for note in before.record.notes)
+    return tuple(note for note in notes if note.name != "scores")
+
+
+def _outside(found: Findings) -> tuple[Note, ...]:
+    """What the reader drew outside the lungs."""
+    outside = sum(
+        int(np.count_nonzero(np.isin(lesions, OPACITY_NUMBERS) & (lungs == 0)))
+        for lungs, lesions in zip(found.lungs.slices, found.lesions.slices, strict=True)
+    )
+    if not outside:
+        return ()
+    ml = outside * found.lungs.voxel_volume_ml
+    message = f"Of the corrected opacity {ml:.1f} ml lie outside the lungs and do not count."
+    return (Note(NOTE, message),)
+
+
+def _note_of(correction: Correction) -> Note:
+    change = correction.changes[BOTH]
+    by = correction.by or "a reader who was not named"
+    return Note(
+        NOTE,
+        f"Lesions corrected by {by} on {correction.created[:10]}: Dice {change.dice:.3f} with "
+        f"those before, {change.added_ml:.1f} ml added, {change.removed_ml:.1f} ml removed, "
+        f"{change.other_kind_ml:.1f} ml of another kind.",
+    )

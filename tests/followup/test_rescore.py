@@ -1,0 +1,222 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
+
+from groundglass.data.phantom import make_phantom
+from groundglass.data.phantom_files import write_nifti
+from groundglass.errors import GeometryError, OutputError, UnreadableScanError
+from groundglass.followup.rescore import rescore, write_rescored
+from groundglass.followup.result_folder import read_result
+from groundglass.labels import Lesion, Lung
+from groundglass.read import read
+from groundglass.write.record import read_record
+from tests.followup.results import FORMATS, edited, lesions_of, reoriented, result
+from tests.write.dicom_series import PHANTOM
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return result(tmp_path_factory.mktemp("result"))
+
+
+@pytest.fixture
+def own(tmp_path, made):
+    """A result that the test may change."""
+    folder, _ = result(tmp_path, scan=made[1])
+    return folder
+
+
+def nothing(_numbers, _lungs):
+    pass
+
+
+def all_gone(numbers, _lungs):
+    numbers[:] = 0
+
+
+def right_lung_consolidated(numbers, lungs):
+    numbers[lungs == Lung.RIGHT] = Lesion.CONSOLIDATION
+
+
+def values(report_or_record):
+    return {score.name: score.value for score in report_or_record.scores}
+
+
+def test_a_result_is_read_back_as_it_was_found(made):
+    folder, scan = made
+    for back in (read_result(folder), read_result(folder, scan)):
+        assert np.array_equal(back.findings.lungs.array, PHANTOM.lungs.array)
+        assert np.array_equal(back.findings.lesions.array, PHANTOM.lesions.array)
+        assert np.array_equal(back.findings.lobes.array, PHANTOM.lobes.array)
+
+
+def test_with_the_scan_an_unchanged_mask_gives_every_score_unchanged(made, tmp_path):
+    folder, scan = made
+    report = rescore(folder, edited(folder, nothing), scan=scan, by="A. Reader")
+    assert values(report) == pytest.approx(values(read_record(folder / "report.json")))
+    change = report.provenance.corrections[0].changes["both lungs"]
+    assert (change.dice, change.added_ml, change.removed_ml) == (1.0, 0.0, 0.0)
+
+
+def test_without_the_scan_scores_in_hounsfield_units_are_left_out_with_a_note(made):
+    folder, _ = made
+    report = rescore(folder, edited(folder, nothing))
+    before = values(read_record(folder / "report.json"))
+    left_out = set(before) - set(values(report))
+    assert left_out >= {
+        "percentage_of_high_opacity",
+        "lung_high_opacity_score",
+        "percentage_of_well_aerated_lung",
+        "well_aerated_volume_ml",
+        "mean_lung_density_hu",
+    }
+    assert "percentage_of_opacity" not in left_out
+    (note,) = [note for note in report.notes if note.name == "scores"]
+    assert all(name in note.message for name in left_out)
+    assert "masks without their scan" in note.message
+
+
+def test_an_empty_mask_makes_every_lesion_score_zero(made):
+    folder, scan = made
+    report = rescore(folder, edited(folder, all_gone), scan=scan)
+    found = values(report)
+    for name in ("percentage_of_opacity", "ct_severity_score", "lesion_count", "mosmed_category"):
+        assert found[name] == 0
+    change = report.provenance.corrections[0].changes["both lungs"]
+    assert change.dice == 0
+    assert change.removed_ml == pytest.approx(change.before_ml)
+
+
+def test_the_change_is_counted_for_each_lung(made):
+    folder, _ = made
+    report = rescore(folder, edited(folder, right_lung_consolidated))
+    changes = report.provenance.corrections[0].changes
+    voxel_ml = PHANTOM.lungs.voxel_volume_ml
+    right = PHANTOM.lungs.array == Lung.RIGHT
+    opaque = np.isin(PHANTOM.lesions.array, [1, 2, 3])
+    glass = right & (PHANTOM.lesions.array == Lesion.GROUND_GLASS)
+    assert changes["right lung"].after_ml == pytest.approx(right.sum() * voxel_ml, abs=1e-3)
+    assert changes["right lung"].added_ml == pytest.approx((right & ~opaque).sum() * voxel_ml)
+    assert changes["right lung"].other_kind_ml == pytest.approx(glass.sum() * voxel_ml)
+    both = (right & opaque).sum()
+    assert changes["right lung"].dice == pytest.approx(2 * both / (both + right.sum()), abs=1e-4)
+    assert changes["left lung"].dice == 1.0
+    assert changes["left lung"].added_ml == changes["left lung"].removed_ml == 0
+    assert values(report)["percentage_of_consolidation"] > 50
+    parts = report.score("percentage_of_opacity").parts
+    assert parts["right lung"] == 100.0
+    assert parts["left lung"] < 50
+
+
+def test_a_mask_with_its_axes_in_another_order_is_the_same_mask(made):
+    folder, _ = made
+    file = edited(folder, right_lung_consolidated)
+    plain, turned = rescore(folder, file), rescore(folder, reoriented(file))
+    assert np.array_equal(plain.findings.lesions.array, turned.findings.lesions.array)
+    assert values(plain) == values(turned)
+
+
+def test_lesions_outside_the_lungs_do_not_count_and_a_note_says_so(made):
+    folder, _ = made
+
+    def outside(numbers, lungs):
+        numbers[lungs == 0] = Lesion.GROUND_GLASS
+
+    report = rescore(folder, edited(folder, outside))
+    assert report.provenance.corrections[0].changes["both lungs"].added_ml == 0
+    assert any("outside the lungs and do not count" in note.message for note in report.notes)
+
+
+def test_the_results_before_are_kept_and_nothing_of_them_stays_beside_the_new(own):
+    (own / "mine.txt").write_text("mine")
+    before = {f.name: f.read_bytes() for f in own.iterdir() if f.name != "mine.txt"}
+    file = edited(own, right_lung_consolidated)
+    for number in (1, 2):
+        report = rescore(own, file, by="A. Reader")
+        files = write_rescored(report, own, of=own, spare=file, formats=("json", "nifti"))
+        assert all(f.parent == own for f in files)
+        assert (own / "versions" / str(number)).is_dir()
+    kept = {f.name: f.read_bytes() for f in (own / "versions/1").iterdir()}
+    assert kept == before
+    assert (own / "mine.txt").read_text() == "mine"
+    assert not (own / "report.csv").exists()
+    record = read_record(own / "report.json")
+    assert [c.by for c in record.provenance.corrections] == ["A. Reader"] * 2
+    assert record.provenance.corrections[1].changes["both lungs"].dice == 1.0
+    assert values(record)["percentage_of_consolidation"] > 50
+    lesions = read_result(own).findings.lesions.array
+    assert np.all(lesions[PHANTOM.lungs.array == Lung.RIGHT] == Lesion.CONSOLIDATION)
+
+
+def test_another_folder_leaves_the_result_as_it_is(made, tmp_path):
+    folder, _ = made
+    before = {f: f.read_bytes() for f in folder.iterdir()}
+    file = edited(folder, all_gone)
+    out = tmp_path / "out"
+    write_rescored(rescore(folder, file), out, of=folder, spare=file, formats=FORMATS)
+    assert {f: f.read_bytes() for f in folder.iterdir()} == before
+    assert not (out / "versions").exists()
+    assert json.loads((out / "report.json").read_text())["provenance"]["corrections"]
+
+
+def test_a_failure_leaves_the_folder_as_it_was(own, monkeypatch):
+    before = {f: f.read_bytes() for f in own.iterdir()}
+    file = edited(own, all_gone)
+    report = rescore(own, file)
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("groundglass.followup.rescore.keep", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_rescored(report, own, of=own, spare=file, formats=FORMATS)
+    assert {f: f.read_bytes() for f in own.iterdir()} == before
+
+
+def test_the_corrected_mask_is_not_taken_for_an_earlier_result(own):
+    inside = edited(own, all_gone).replace(own / "edited.nii.gz")
+    write_rescored(rescore(own, inside), own, of=own, spare=inside, formats=FORMATS)
+    assert inside.is_file()
+    assert not (own / "versions/1/edited.nii.gz").exists()
+
+
+def test_masks_that_were_edited_in_place_are_refused(own):
+    edited(own, right_lung_consolidated).replace(own / "lesions.nii.gz")
+    with pytest.raises(UnreadableScanError, match=r"differ from what report\.json counted"):
+        rescore(own, own / "lesions.nii.gz")
+
+
+def test_a_missing_mask_is_refused(own):
+    file = edited(own, nothing)
+    (own / "lungs.nii.gz").unlink()
+    with pytest.raises(UnreadableScanError, match=r"no 'lungs\.nii\.gz'"):
+        rescore(own, file)
+
+
+def test_another_scan_is_refused(made, tmp_path):
+    folder, _ = made
+    other = read_other(tmp_path)
+    with pytest.raises(GeometryError, match="another grid"):
+        rescore(folder, edited(folder, nothing), scan=other)
+
+
+def read_other(tmp_path: Path) -> Path:
+    file = write_nifti(make_phantom(1, shape=(30, 48, 64)).scan, tmp_path)
+    assert read(file, tolerate=("thick-slices",))
+    return file
+
+
+def test_a_resampled_mask_is_refused_in_words(made):
+    folder, _ = made
+    image = lesions_of(folder)
+    size = [n // 2 for n in image.GetSize()[:2]] + [image.GetSize()[2]]
+    spacing = [2 * s for s in image.GetSpacing()[:2]] + [image.GetSpacing()[2]]
+    coarse = sitk.Resample(
+        image, size, sitk.Transform(), 1, image.GetOrigin(), spacing, image.GetDirection()
+    )
+    sitk.WriteImage(coarse, str(folder.parent / "coarse.nii.gz"))
+    with pytest.raises(GeometryError, match=r"expected .* as in the result"):
+        rescore(folder, folder.parent / "coarse.nii.gz")
