@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.comparison import read_comparisons
 from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
 from groundglass.evaluation.speed import Speed
+from groundglass.evaluation.trial import TrialResult
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -43,11 +45,27 @@ def stored(kind: str, result: type[Kind]) -> Callable[[Path], list[Kind]]:
     return read
 
 
+def read_throughputs(folder: Path) -> list[tuple[str, str, Throughput]]:
+    """System, configuration and speed of each configuration that was trained, its first seed."""
+    measured: list[Measurement] = [
+        *stored("evaluation", Evaluation)(folder),
+        *stored("inf-net", InfNetEvaluation)(folder),
+        *(one for trial in stored("trial", TrialResult)(folder) for one in trial.evaluations),
+    ]
+    found: dict[tuple[str, str, str], Throughput] = {}
+    for one in measured:
+        if one.throughput is not None:
+            key = one.system, one.configuration, one.throughput.device
+            found.setdefault(key, one.throughput)
+    return [(*key[:2], throughput) for key, throughput in sorted(found.items())]
+
+
 SECTIONS = (
     Section("comparisons", read_comparisons),
     Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
     Section("series", stored("series", SeriesEvaluation)),
+    Section("training", read_throughputs),
     Section("speed", stored("speed", Speed)),
 )
 """The page from top to bottom; a new kind of result is a line here and a template."""

@@ -21,22 +21,29 @@ class Result(BaseModel):
 
 
 class Throughput(Result):
-    """Speed of a training run.
+    """Speed of a training run, as ``throughput.json`` in its folder says.
 
     Attributes:
-        images_per_second: Training slices per second, waiting for data included.
-        peak_memory_gb: Largest memory of the process, of the accelerator where there is one, in
-            10^9 bytes.
+        images_per_second: Slices per second in the steps of an epoch, data loading included.
+        peak_memory_gb: Largest memory of the process, on a GPU its own, in 10^9 bytes.
+        seconds: Time of all epochs with their validation.
+        epochs: Number of epochs.
         device: Where it ran.
-        threads: CPU threads.
+        processes: Processes that shared the work.
+        cores: CPU cores that could be used.
+        threads: CPU threads of a process.
         precision: Lightning's precision.
         size_px: (row, column) of the input.
-        batch_size: Slices per step.
+        batch_size: Slices per step and process.
     """
 
     images_per_second: float
     peak_memory_gb: float
+    seconds: float
+    epochs: int
     device: str
+    processes: int
+    cores: int
     threads: int
     precision: str
     size_px: tuple[int, int]
