@@ -130,11 +130,20 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        """Draws per epoch."""
-        return self.draws
+        """Draws per epoch, of this process where several share them."""
+        return self.draws // _processes()[1]
 
     def __iter__(self) -> Iterator[Draw]:
-        """Draws of the current epoch."""
+        """Draws of the current epoch, of this process where several share them."""
         random = np.random.default_rng((self.seed, self.epoch))
-        for index in random.choice(len(self.chances), self.draws, p=self.chances):
+        drawn = random.choice(len(self.chances), self.draws, p=self.chances)
+        rank, processes = _processes()
+        for index in drawn[rank::processes][: len(self)]:
             yield self.epoch, int(index)
+
+
+def _processes() -> tuple[int, int]:
+    """Number of this process, and how many train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

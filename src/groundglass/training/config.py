@@ -5,26 +5,25 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from groundglass.data.augment import AugmentConfig
 from groundglass.errors import ConfigError
 
 NetworkSetting = str | int | float | list[int]
 
-_LATER_SETTINGS = (
-    "optimizer",
-    "momentum",
-    "lookahead",
-    "schedule",
-    "step_epochs",
-    "step_factor",
-    "gradient_value",
-    "monitor",
-    "monitor_mode",
-    "keep",
-    "start_weights",
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+_FIRST_SETTINGS = (
+    *("system", "seed", "epochs", "draws_per_epoch", "batch_size", "size_px", "learning_rate"),
+    *("weight_decay", "gradient_norm", "average_decay", "healthy_weight", "precision", "threads"),
+    "augment",
 )
+_FIRST_AUGMENT_SETTINGS = (
+    *("rotation_deg", "scale", "aspect", "shift", "flip", "contrast", "brightness", "gamma"),
+    *("noise", "blur_px", "cutout", "outside"),
+)
+"""Settings that were there when the first weights were published; see ``RunConfig.digest``."""
 
 
 class RunConfig(BaseModel):
@@ -42,7 +41,8 @@ class RunConfig(BaseModel):
         gradient_norm: Largest norm of a step's gradient; none if empty.
         average_decay: Decay of the running average of the weights that is kept.
         healthy_weight: How much more often a slice known to be free of lesions is drawn.
-        precision: Lightning's precision.
+        precision: Lightning's precision; ``auto`` takes bfloat16 where the hardware has it, and the
+            config of the run then holds what was taken.
         threads: CPU threads of a training process.
         augment: How training slices vary.
         optimizer: ``adamw``, ``adam`` or ``sgd``.
@@ -60,6 +60,13 @@ class RunConfig(BaseModel):
             which needs no validation split.
         start_weights: Safetensors file of an earlier run whose weights are taken where name and
             shape match.
+        patience: Epochs without a better ``monitor`` after which the training ends; none if empty.
+        devices: ``auto``, ``cpu``, ``cpu:2``, ``cuda``, ``cuda:1`` or ``cuda:0,1``; several share
+            the draws of an epoch, each with batches of ``batch_size``.
+        workers: Processes that prepare batches beside the training.
+        logger: ``csv``, or ``tensorboard`` for that as well.
+        patients_share: Share of the training patients that is used, drawn by the seed; for learning
+            from few labels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +82,7 @@ class RunConfig(BaseModel):
     gradient_norm: float | None = 1.0
     average_decay: float = 0.995
     healthy_weight: float = 4.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision | Literal["auto"] = "auto"
     threads: int = 2
     augment: AugmentConfig = AugmentConfig()
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -89,6 +96,11 @@ class RunConfig(BaseModel):
     monitor_mode: Literal["max", "min"] = "max"
     keep: Literal["best", "last"] = "best"
     start_weights: Path | None = None
+    patients_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    patience: int | None = None
+    devices: str = "auto"
+    workers: int = 0
+    logger: Literal["csv", "tensorboard"] = "csv"
 
     @classmethod
     def load(cls, recipe: Path, overrides: list[str]) -> Self:
@@ -128,13 +140,23 @@ class RunConfig(BaseModel):
     def digest(self) -> str:
         """Short hash that tells configs apart.
 
-        A setting that came after weights were published counts where it differs from its default
-        only, so that the digests on their cards stay true.
+        A setting that came after the first weights were published counts only where it differs from
+        its default, so that the digests on published cards stay true.
         """
-        defaults = {name: RunConfig.model_fields[name].default for name in _LATER_SETTINGS}
-        unused = {name for name, value in defaults.items() if getattr(self, name) == value}
+        unused: dict[str, Any] = dict.fromkeys(_left_at_default(self, _FIRST_SETTINGS), True)
+        unused["augment"] = _left_at_default(self.augment, _FIRST_AUGMENT_SETTINGS)
         settings = self.model_dump(mode="json", exclude=unused)
         return hashlib.sha256(_yaml(settings).encode()).hexdigest()[:12]
+
+
+def _left_at_default(settings: BaseModel, first: tuple[str, ...]) -> set[str]:
+    return {
+        name
+        for name, field in type(settings).model_fields.items()
+        if name not in first
+        and not field.is_required()
+        and getattr(settings, name) == field.default
+    }
 
 
 def _yaml(settings: dict[str, Any]) -> str:

@@ -2,16 +2,26 @@
 
 import hashlib
 import json
+import os
 import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
+from groundglass.errors import ConfigError
 from groundglass.version import __version__
+
+_LIBRARIES = (
+    *("torch", "torchvision", "lightning", "segmentation-models-pytorch", "timm", "numpy"),
+    *("opencv-python-headless", "safetensors"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +29,32 @@ class Run:
     """The folder of a training run.
 
     Attributes:
-        folder: Holds ``config.yaml``, ``environment.json``, ``cohort.csv``, ``logs/``,
-            ``card.yaml``, ``weights.safetensors`` and ``checkpoints/``.
+        folder: Holds ``config.yaml``, ``cohort.csv``, ``cohort.sha256``, ``environment.json``,
+            ``metrics.csv``, ``checkpoints/``; once finished ``weights.safetensors``, ``card.yaml``
+            and ``throughput.json``; where asked for ``start_weights.json`` and ``tensorboard/``.
     """
 
     folder: Path
 
     @property
     def config(self) -> Path:
-        """Every setting of the run."""
+        """Every setting of the run; where it is there, the run has begun."""
         return self.folder / "config.yaml"
+
+    @property
+    def cohort(self) -> Path:
+        """The cases of the run."""
+        return self.folder / "cohort.csv"
+
+    @property
+    def checksums(self) -> Path:
+        """Checksums of the cases' files, as ``sha256sum --check`` reads them."""
+        return self.folder / "cohort.sha256"
+
+    @property
+    def metrics(self) -> Path:
+        """A row of metrics for each epoch."""
+        return self.folder / "metrics.csv"
 
     @property
     def weights(self) -> Path:
@@ -36,32 +62,94 @@ class Run:
         return self.folder / "weights.safetensors"
 
     @property
+    def card(self) -> Path:
+        """What makes the run loadable as a system."""
+        return self.folder / "card.yaml"
+
+    @property
     def start_weights(self) -> Path:
         """What was taken from the weights that the run started from, if it did."""
         return self.folder / "start_weights.json"
 
     @property
+    def throughput(self) -> Path:
+        """Speed and memory of the training; where it is there, the run is finished."""
+        return self.folder / "throughput.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
     def last_checkpoint(self) -> Path:
         """Where an interrupted training goes on."""
-        return self.folder / "checkpoints" / "last.ckpt"
+        return self.checkpoints / "last.ckpt"
 
     @property
     def best_checkpoint(self) -> Path:
         """The epoch that was best on the validation split."""
-        return self.folder / "checkpoints" / "best.ckpt"
+        return self.checkpoints / "best.ckpt"
 
-    def write_environment(self) -> None:
-        """Note versions and machine, for whoever repeats the run."""
-        names = ("torch", "torchvision", "lightning", "segmentation-models-pytorch", "numpy")
+    def add_environment(self, **machine: str | int) -> None:
+        """Note versions, machine and command for whoever repeats the run; one entry a start.
+
+        Args:
+            machine: Further facts, such as device and precision.
+        """
+        path = self.folder / "environment.json"
+        starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         facts = {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join(sys.argv),
             "groundglass": __version__,
+            "source_sha256": _source_sha256(),
             "python": platform.python_version(),
-            "machine": platform.machine(),
-            "system": platform.system(),
-            "threads": torch.get_num_threads(),
-            "libraries": {name: version(name) for name in names},
+            "platform": platform.platform(),
+            **machine,
+            "libraries": {name: version(name) for name in _LIBRARIES},
         }
-        (self.folder / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
+        replace_text(path, json.dumps([*starts, facts], indent=2) + "\n")
+
+    def write_checksums(self, files: Sequence[Path]) -> None:
+        """Note the checksum of each file of the cohort."""
+        lines = [f"{digest}  {path}\n" for path, digest in _checksums(files).items()]
+        replace_text(self.checksums, "".join(lines))
+
+    def refuse_changed_files(self, files: Sequence[Path]) -> None:
+        """Make sure that the files of the cohort are still those that the run began with.
+
+        Raises:
+            ConfigError: If one is not.
+        """
+        known = {
+            Path(path): digest
+            for digest, _, path in (
+                line.partition("  ")
+                for line in self.checksums.read_text(encoding="utf-8").splitlines()
+            )
+        }
+        changed = [path for path, digest in _checksums(files).items() if known.get(path) != digest]
+        if changed:
+            raise ConfigError(
+                f"found '{changed[0].name}' changed since the run began ({len(changed)} such "
+                "files), expected the same files; restore them, or start a new run"
+            )
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, all or nothing: a kill leaves the old one or the new one."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file, all or nothing."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def save_weights(network: nn.Module, path: Path, half: bool = True) -> str:
@@ -74,5 +162,19 @@ def save_weights(network: nn.Module, path: Path, half: bool = True) -> str:
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
-    save_file(state, path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    content = save(state)
+    replace_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _checksums(files: Sequence[Path]) -> Mapping[Path, str]:
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _source_sha256() -> str:
+    """Checksum of the package's Python files: the version tells releases apart, this any change."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

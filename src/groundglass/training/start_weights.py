@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from groundglass.errors import WeightsError
+from groundglass.training.run import replace_text
 from groundglass.weights import sha256_of
 
 
@@ -33,9 +34,14 @@ class StartWeights:
     only_in_network: list[str]
     only_in_file: list[str]
 
+    def summary(self) -> str:
+        """How much was taken, in one line."""
+        left = len(self.other_shape) + len(self.only_in_network)
+        return f"took {len(self.taken)} start weights from {self.file}; {left} stay as they were"
+
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        replace_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def take_start_weights(network: nn.Module, path: Path) -> StartWeights:

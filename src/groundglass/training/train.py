@@ -2,26 +2,28 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
-from groundglass.systems.card import Weights, load_card, write_card
+from groundglass.systems.card import Weights, home, load_card, write_card
 from groundglass.training.config import RunConfig
+from groundglass.training.devices import Devices
+from groundglass.training.fit import fit
 from groundglass.training.module import SystemModule
-from groundglass.training.run import Run, save_weights
-from groundglass.training.start_weights import take_start_weights
+from groundglass.training.run import Run, replace_text, save_weights
+from groundglass.training.watcher import Watcher
+
+_CHANGE_NOTHING = ("devices", "threads", "workers", "logger")
+"""Settings that a resumed run may have differently."""
 
 
-def train(
+def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
     system: str,
     tables: Sequence[Path],
     folder: Path,
@@ -29,16 +31,19 @@ def train(
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
+    watcher: Watcher | None = None,
 ) -> Run:
-    """Train a system; the best epoch on the validation split is kept.
+    """Train a system; the best epoch on the validation split is kept, or the last one.
 
     Args:
         system: Name of the system.
-        tables: Cohort tables.
+        tables: Cohort tables; a resumed run has its own, and refuses others.
         folder: Folder of the run, new unless resumed.
         recipe: YAML with settings; the system's own ``recipe.yaml`` if not given.
         overrides: Settings that differ, as ``key=value``.
-        resume: Go on from the last epoch of an interrupted run, with its own settings.
+        resume: Go on with an interrupted run, with its own settings; it ends as if it had never
+            been interrupted. One that is finished stays as it is.
+        watcher: Told how it goes.
 
     Returns:
         The finished run.
@@ -46,77 +51,99 @@ def train(
     Raises:
         ConfigError: If a setting is wrong, or the folder holds a run and ``resume`` is not set.
         CohortError: If a table is wrong.
+        WeightsError: If start weights do not fit.
     """
     if system not in SYSTEMS:
         raise UnknownNameError.of("system", system, SYSTEMS)
     parts = import_module(f"groundglass.systems.{system}.training")
-    run = Run(folder)
+    run, watcher = Run(folder), watcher or Watcher()
     if resume:
-        config = parts.Config.load(run.config, [])
+        config, cohort = _read_begun(run, parts, tables, recipe, overrides)
+        if run.throughput.is_file():
+            watcher.line("the run is finished")
+            return run
     else:
-        recipe = recipe or Path(str(files(f"groundglass.systems.{system}"))) / "recipe.yaml"
-        config = parts.Config.load(recipe, list(overrides))
-        _start_folder(run, config)
-    cohort = Cohort.read(tables)
-    write_cohort(cohort.cases, folder / "cohort.csv")
-    _fit(run, config, cohort, parts)
+        _refuse_begun(run)
+        config = parts.Config.load(recipe or home(system) / "recipe.yaml", list(overrides))
+        config = config.model_copy(
+            update={"precision": Devices.find(config.devices).precision(config.precision)}
+        )
+        cohort = Cohort.read(tables)
+    if config.system != system:
+        raise ConfigError(
+            f"found settings of '{config.system}', expected those of '{system}'; name that system"
+        )
+    _refuse_missing_splits(cohort, config)
+    if not resume and _is_first_process():
+        _begin(run, config, cohort)
+    module, throughput = fit(run, config, cohort, parts, watcher)
+    if _is_first_process():
+        _keep_weights(run, config, module)
+        replace_text(run.throughput, throughput.summary())
     return run
 
 
-def _start_folder(run: Run, config: RunConfig) -> None:
-    if run.config.exists():
+def _refuse_begun(run: Run) -> None:
+    if run.config.exists() and _is_first_process():  # the others come when it has begun
         raise ConfigError(
             f"found a run in '{run.folder.name}', expected a new folder; resume it or name another"
         )
+
+
+def _begin(run: Run, config: RunConfig, cohort: Cohort) -> None:
+    """Make the folder; the config comes last and says that all is there."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    run.config.write_text(config.dump(), encoding="utf-8")
+    write_cohort(cohort.cases, run.cohort)
+    run.write_checksums(_files(cohort.cases))
+    replace_text(run.config, config.dump())
 
 
-def _fit(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> None:
-    torch.set_num_threads(config.threads)
-    lightning.seed_everything(config.seed, verbose=False)
-    train_cases = cohort.split("train")
-    validated = config.keep == "best" or any(case.split == "val" for case in cohort.cases)
-    val_cases = cohort.split("val") if validated else ()
-    module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
-    module = module.to(memory_format=torch.channels_last)
-    run.write_environment()
-    resumed = run.last_checkpoint.is_file()
-    if config.start_weights is not None and not resumed:
-        take_start_weights(module.network, config.start_weights).write(run.start_weights)
-    best = ModelCheckpoint(
-        dirpath=run.best_checkpoint.parent,
-        filename="best",
-        monitor=config.monitor if config.keep == "best" else None,
-        mode=config.monitor_mode,
-        save_last=True,
-        enable_version_counter=False,
-    )
-    trainer = lightning.Trainer(
-        max_epochs=config.epochs,
-        precision=config.precision,
-        deterministic=True,
-        logger=CSVLogger(run.folder, name="logs"),
-        callbacks=[
-            best,
-            EMAWeightAveraging(decay=config.average_decay),
-            TQDMProgressBar(refresh_rate=20),
-        ],
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
-    trainer.fit(
-        module,
-        module.train_data(config, train_cases),
-        module.val_data(config, val_cases) if validated else None,
-        ckpt_path=run.last_checkpoint if resumed else None,
-    )
-    keep_weights(run, config, module)
+def _read_begun(
+    run: Run, parts: Any, tables: Sequence[Path], recipe: Path | None, overrides: Sequence[str]
+) -> tuple[RunConfig, Cohort]:
+    """Settings and cases of a run that was interrupted.
+
+    Raises:
+        ConfigError: If there is no run, or it would not be the same run any more.
+    """
+    if not run.config.is_file():
+        raise ConfigError(
+            f"found no run in '{run.folder.name}', expected one to resume; start it anew"
+        )
+    changed = [o for o in overrides if o.partition("=")[0] not in _CHANGE_NOTHING]
+    if recipe is not None or changed:
+        raise ConfigError(
+            f"found {'a recipe' if recipe else changed[0]} for a run that has begun, expected at "
+            f"most {', '.join(_CHANGE_NOTHING)} to differ; start a new run"
+        )
+    cohort = Cohort.read([run.cohort])
+    if tables and Cohort.read(tables).cases != cohort.cases:
+        raise ConfigError(
+            "found other cases than those that the run began with, expected the same; resume "
+            "without a table, or start a new run"
+        )
+    run.refuse_changed_files(_files(cohort.cases))
+    return parts.Config.load(run.config, list(overrides)), cohort
 
 
-def keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
-    """Write weights and card of the epoch to keep so far; usable while the training still runs."""
+def _refuse_missing_splits(cohort: Cohort, config: RunConfig) -> None:
+    cohort.split("train")
+    if config.keep == "best":
+        cohort.split("val")
+
+
+def _is_first_process() -> bool:
+    """Whether this process writes; of several that train together, one does."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _files(cases: Sequence[Case]) -> list[Path]:
+    found = (path for case in cases for path in (case.image, case.lungs, case.lesions))
+    return list(dict.fromkeys(path for path in found if isinstance(path, Path)))
+
+
+def _keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
+    """Write weights and card of the epoch that is kept."""
     kept = run.best_checkpoint if config.keep == "best" else run.last_checkpoint
     checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
@@ -137,4 +164,4 @@ def keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
             "weights": weights,
         }
     )
-    write_card(card, run.folder / "card.yaml")
+    write_card(card, run.card)

@@ -1,0 +1,141 @@
+"""The training loop of a run: Lightning, put together by the settings."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning
+import torch
+from lightning import Callback
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from groundglass.data.cohort import Cohort
+from groundglass.errors import ConfigError
+from groundglass.training.checkpoints import (
+    StopWithoutProgress,
+    WholeCheckpoints,
+    keep_checkpoints,
+)
+from groundglass.training.config import RunConfig
+from groundglass.training.devices import Devices, cpu_name, usable_cores
+from groundglass.training.epoch_table import EpochTable
+from groundglass.training.module import SystemModule
+from groundglass.training.run import Run
+from groundglass.training.start_weights import take_start_weights
+from groundglass.training.throughput import Throughput
+from groundglass.training.watcher import TellWatcher, Watcher
+
+
+def fit(
+    run: Run, config: RunConfig, cohort: Cohort, parts: Any, watcher: Watcher
+) -> tuple[SystemModule, Throughput]:
+    """Train from the start, or from the last checkpoint where there is one.
+
+    Args:
+        run: A folder that has begun.
+        config: Settings of the run.
+        cohort: Its cases.
+        parts: Module with the system's ``Module``.
+        watcher: Told how it goes.
+
+    Returns:
+        The module, and what was measured.
+
+    Raises:
+        ConfigError: If no epoch has the metric to monitor.
+        WeightsError: If start weights do not fit.
+    """
+    torch.set_num_threads(config.threads)
+    lightning.seed_everything(config.seed, verbose=False)
+    train_cases = cohort.split("train")
+    val_cases = tuple(case for case in cohort.cases if case.split == "val")
+    module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
+    if module.memory_format is not None:
+        module = module.to(memory_format=module.memory_format)
+    resumed = run.last_checkpoint.is_file()
+    if config.start_weights is not None and not resumed:
+        taken = take_start_weights(module.network, config.start_weights)
+        taken.write(run.start_weights)
+        watcher.line(taken.summary())
+    devices = Devices.find(config.devices)
+    throughput = Throughput(config, devices)
+    watching = [throughput, TellWatcher(watcher, config.epochs, config.monitor)]
+    with _without_chatter():
+        trainer = _trainer(run, config, devices, watching)
+        if trainer.is_global_zero:
+            _note_environment(run, config, devices)
+        try:
+            trainer.fit(
+                module,
+                module.train_data(config, train_cases),
+                module.val_data(config, val_cases) if val_cases else None,
+                ckpt_path=run.last_checkpoint if resumed else None,
+            )
+        except MisconfigurationException as error:
+            raise ConfigError(
+                f"found a setting that the training cannot follow: {error}; correct it"
+            ) from error
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
+    return module, throughput
+
+
+def _trainer(
+    run: Run, config: RunConfig, devices: Devices, watching: list[Callback]
+) -> lightning.Trainer:
+    callbacks: list[Callback] = [
+        *watching,
+        EMAWeightAveraging(decay=config.average_decay),
+        EpochTable(run.metrics),
+        keep_checkpoints(run, config),
+    ]
+    if config.patience is not None:
+        callbacks.append(StopWithoutProgress(config, config.patience))
+    tensorboard = TensorBoardLogger(run.folder, name="tensorboard", version="")
+    on_gpu = devices.kind == "cuda"
+    return lightning.Trainer(
+        accelerator=devices.kind,
+        devices=list(devices.indices) if on_gpu else len(devices.indices),
+        strategy="ddp" if len(devices.indices) > 1 else "auto",
+        max_epochs=config.epochs,
+        precision=devices.precision(config.precision),
+        deterministic="warn" if on_gpu else True,  # a GPU has no such way for every operation
+        logger=tensorboard if config.logger == "tensorboard" else False,
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
+        use_distributed_sampler=False,  # draws are shared by EpochSampler, seeded as they are
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+
+
+def _note_environment(run: Run, config: RunConfig, devices: Devices) -> None:
+    run.add_environment(
+        cpu=cpu_name(),
+        cores=usable_cores(),
+        device=devices.name,
+        processes=len(devices.indices),
+        threads=config.threads,
+        precision=config.precision,
+    )
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep Lightning from telling on the screen what it found and did."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
