@@ -3,7 +3,11 @@ import pytest
 from hypothesis import given
 
 from groundglass.errors import NotMeasurableError
-from groundglass.severity import largest_lesion_volume_ml, lesion_count
+from groundglass.severity import (
+    largest_lesion_volume_ml,
+    lesion_count,
+    median_lesion_volume_ml,
+)
 from tests.severity.findings import lesions_drawn, lungs_drawn, pictures, volume
 
 R, L = 1, 2
@@ -25,6 +29,21 @@ def test_the_largest_lesion_is_measured():
     assert found.parts == pytest.approx({"right lung": 0.25, "left lung": 0.25})
 
 
+def test_the_median_is_that_of_the_lesions_that_count():
+    lungs = [[[R] * 12 + [L, L]]]
+    lesions = [[[1, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0, 0, 1, 0]]]
+    found = median_lesion_volume_ml(volume(lungs, lesions, spacing_mm=(5, 5, 5)))
+    # 1, 2 and 4 voxels in the right lung, 1 in the left, of 0.125 ml each
+    assert found.value == pytest.approx(0.1875)
+    assert found.parts == pytest.approx({"right lung": 0.25, "left lung": 0.125})
+
+
+def test_specks_have_no_part_in_the_median():
+    found = median_lesion_volume_ml(volume([[[R, L]]], [[[1, 0]]], spacing_mm=(4, 4, 4)))
+    assert found.value == 0
+    assert found.parts == {"right lung": 0, "left lung": 0}
+
+
 @pytest.mark.parametrize(("millimeters", "count"), [(4.6, 0), (4.7, 1)])
 def test_a_tenth_of_a_millilitre_is_the_least_lesion(millimeters, count):
     findings = volume([[[R, R]]], [[[1, 0]]], spacing_mm=(millimeters,) * 3)
@@ -44,7 +63,14 @@ def test_more_opacity_never_makes_the_largest_lesion_smaller(lungs, lesions, mor
     assert after.value >= before.value
 
 
-@pytest.mark.parametrize("score", [lesion_count, largest_lesion_volume_ml])
+@given(lungs_drawn, lesions_drawn)
+def test_the_median_lies_between_the_least_and_the_largest_lesion(lungs, lesions):
+    findings = volume(lungs, lesions, spacing_mm=(5, 5, 5))
+    median, largest = median_lesion_volume_ml(findings), largest_lesion_volume_ml(findings)
+    assert 0 <= median.value <= largest.value
+
+
+@pytest.mark.parametrize("score", [lesion_count, largest_lesion_volume_ml, median_lesion_volume_ml])
 def test_pictures_have_no_lesions_to_count(score):
     with pytest.raises(NotMeasurableError, match="size in mm"):
         score(pictures([[[1]]], [[[1]]]))

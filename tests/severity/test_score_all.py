@@ -15,6 +15,8 @@ NEED_A_VOLUME = {
     "percentage_of_well_aerated_lung",
     "mean_lung_density_hu",
     "lesion_count",
+    "mean_opacity_density_hu",
+    "bilateral_disease",
 }
 NEED_REGIONS = {name for name in SCORES if name.startswith("lung_") and name.endswith("_score")} | {
     "ct_severity_score",
@@ -38,6 +40,12 @@ def test_pictures_have_the_percentages_and_one_note_on_the_rest():
     assert all(name in note.message for name in left_out)
     assert "without Hounsfield units" in note.message
     assert "without a pixel size in mm" in note.message
+
+
+def test_healthy_lungs_have_every_score_but_the_density_of_opacities():
+    scores, (note,) = score_all(volume([[[R, L]]], [[[0, 0]]]))
+    assert {s.name for s in scores} == set(SCORES) - {"mean_opacity_density_hu"}
+    assert note.message == "Scores left out: mean_opacity_density_hu (no opacity)."
 
 
 def test_lesions_of_unknown_kind_leave_out_the_kinds_and_say_so():

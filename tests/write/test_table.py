@@ -58,12 +58,15 @@ def test_the_columns_are_pinned():
             for score in (
                 "lesion_count",
                 "largest_lesion_volume_ml",
+                "median_lesion_volume_ml",
+                "mean_opacity_density_hu",
                 "percentage_of_well_aerated_lung",
                 "well_aerated_volume_ml",
                 "mean_lung_density_hu",
             )
             for part in ("", "_right_lung", "_left_lung")
         ),
+        "bilateral_disease",
         "percentage_of_opacity_by_zone",
         "percentage_of_opacity_by_zone_upper_third",
         "percentage_of_opacity_by_zone_middle_third",

@@ -20,7 +20,11 @@ from groundglass.severity.involvement import (
     percentage_of_high_opacity,
     percentage_of_opacity,
 )
-from groundglass.severity.lesions import largest_lesion_volume_ml, lesion_count
+from groundglass.severity.lesions import (
+    largest_lesion_volume_ml,
+    lesion_count,
+    median_lesion_volume_ml,
+)
 from groundglass.severity.lobar import (
     ct_score_by_lobe,
     lung_high_opacity_score,
@@ -28,6 +32,7 @@ from groundglass.severity.lobar import (
     total_severity_score,
 )
 from groundglass.severity.mosmed import mosmed_category
+from groundglass.severity.opacities import bilateral_disease, mean_opacity_density_hu
 from groundglass.severity.volume import (
     consolidation_volume_ml,
     ground_glass_volume_ml,
@@ -55,6 +60,9 @@ SCORES: Mapping[str, Callable[[Findings], Score]] = MappingProxyType(
         "consolidation_volume_ml": consolidation_volume_ml,
         "lesion_count": lesion_count,
         "largest_lesion_volume_ml": largest_lesion_volume_ml,
+        "median_lesion_volume_ml": median_lesion_volume_ml,
+        "bilateral_disease": bilateral_disease,
+        "mean_opacity_density_hu": mean_opacity_density_hu,
         "percentage_of_opacity_by_zone": percentage_of_opacity_by_zone,
         "percentage_of_well_aerated_lung": percentage_of_well_aerated_lung,
         "well_aerated_volume_ml": well_aerated_volume_ml,

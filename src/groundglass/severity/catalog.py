@@ -12,7 +12,7 @@ from groundglass.severity import SCORES
 
 
 def list_scores() -> tuple[Score, ...]:
-    """Every score in reading order, measured on the smallest healthy scan there is.
+    """Every score in reading order, measured on the smallest scan with a lesion.
 
     A score states its title, unit, range, definition and reference itself, so it is asked for
     them; its value means nothing here.
@@ -21,7 +21,7 @@ def list_scores() -> tuple[Score, ...]:
     voxels = hd.Volume(np.full((1, 1, 2), -800, np.int16), turned, "PATIENT")
     scan = CTScan(voxels, Source("two voxels", "none"))
     lungs = Mask.on(scan, np.array([[[Lung.RIGHT, Lung.LEFT]]]), Lung)
-    lesions = Mask.on(scan, np.zeros((1, 1, 2), np.uint8), Lesion)
+    lesions = Mask.on(scan, np.array([[[Lesion.GROUND_GLASS, 0]]]), Lesion)
     lobes = Mask.on(scan, np.array([[[Lobe.RIGHT_UPPER, Lobe.LEFT_UPPER]]]), Lobe)
     regions = Mask.on(scan, np.array([[[Region.RIGHT_APICAL, Region.LEFT_APICAL]]]), Region)
     findings = Findings(scan, lungs, lesions, lobes, regions)

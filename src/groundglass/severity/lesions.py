@@ -1,4 +1,4 @@
-"""How many lesions there are, and how large the largest is."""
+"""How many lesions there are, and how large they are."""
 
 import cc3d
 import numpy as np
@@ -65,6 +65,32 @@ def largest_lesion_volume_ml(findings: Findings) -> Score:
     )
 
 
+def median_lesion_volume_ml(findings: Findings) -> Score:
+    """Median volume of the lesions of 0.1 ml or more in ml, of all and of each lung; 0 for none.
+
+    Args:
+        findings: Lungs and lesions of a CT volume.
+
+    Raises:
+        NotMeasurableError: For pictures, whose pixels have no size in mm.
+    """
+    counted = {lung: found[found >= LEAST_ML] for lung, found in _volumes_ml(findings).items()}
+    return Score(
+        name="median_lesion_volume_ml",
+        title="median lesion",
+        value=_median(np.concatenate(list(counted.values()))),
+        unit="ml",
+        parts={lung.title: _median(found) for lung, found in counted.items()},
+        definition=(
+            f"Median volume of the separate pieces of opacified lung of {LEAST_ML} ml or more."
+        ),
+    )
+
+
+def _median(volumes_ml: NDArray[np.float64]) -> float:
+    return float(np.median(volumes_ml)) if volumes_ml.size else 0.0
+
+
 def _volumes_ml(findings: Findings) -> dict[Lung, NDArray[np.float64]]:
     """Volume of each separate lesion, for each lung that the scan shows."""
     if findings.lungs.geometry is None:
@@ -76,10 +102,11 @@ def _volumes_ml(findings: Findings) -> dict[Lung, NDArray[np.float64]]:
     numbers = _opacity_by_lung(findings)
     # the numbers of the lungs keep a lesion of one lung apart from one of the other
     pieces = cc3d.connected_components(numbers, connectivity=26, out_dtype=np.uint32)
-    voxels = np.bincount(pieces.ravel())[1:]
-    owners = np.zeros(len(voxels) + 1, np.uint8)
-    owners[pieces.ravel()] = numbers.ravel()
-    return {lung: voxels[owners[1:] == int(lung)] * voxel_ml for lung in lung_voxels(findings)}
+    found = {}
+    for lung in lung_voxels(findings):
+        voxels = np.bincount(pieces[numbers == int(lung)])
+        found[lung] = np.float64(voxel_ml) * voxels[voxels > 0]
+    return found
 
 
 def _opacity_by_lung(findings: Findings) -> NDArray[np.uint8]:
