@@ -46,6 +46,7 @@ def test_a_series_carries_its_facts_and_names_nobody(tmp_path, caplog) -> None:
         "kernel": "PHANTOM",
         "slice thickness": "10 mm",
         "tube voltage": "120 kV",
+        "patient position": "HFS",
         "spacing": "10 x 3.5 x 3.25 mm",
         "size": "12 x 64 x 80",
     }

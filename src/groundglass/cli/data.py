@@ -69,3 +69,19 @@ def import_data(
     cases = import_cases(name, folder)
     write_cohort(cases, out)
     say(f"{len(cases)} cases in {out}", "green")
+
+
+@data.command("gray")
+def training_gray(
+    tables: Annotated[list[Path], typer.Argument(help="Tables of cases.", metavar="CSV...")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="JSON")],
+) -> None:
+    """Describe the gray of training slices, for the check of what is unlike them."""
+    from groundglass.quality.reference import make_training_gray
+    from groundglass.systems.system import lung_finder
+    from groundglass.write import check_folder
+
+    check_folder(out.parent)
+    made = make_training_gray(tables, lung_finder(None, "cpu").find_lungs)
+    out.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    say(f"{made.slices} slices of {made.patients} patients in {out}", "green")

@@ -25,6 +25,7 @@ _FACTS = {
     "kernel": ("ConvolutionKernel", ""),
     "slice thickness": ("SliceThickness", " mm"),
     "tube voltage": ("KVP", " kV"),
+    "patient position": ("PatientPosition", ""),
 }
 """Facts for the report that name nobody; descriptions are free text and may."""
 
