@@ -7,12 +7,17 @@ import typer
 
 from groundglass.cli.console import progress_bar, say
 from groundglass.cli.options import Device
-from groundglass.cli.train import Results, SystemOrRun, Tables
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 commands = typer.Typer()
+
+Tables = Annotated[
+    list[Path], typer.Option("--data", help="Cohort table. May be repeated.", metavar="CSV")
+]
+SystemOrRun = Annotated[str, typer.Argument(help="Name of a system, or the folder of a run.")]
+Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 
 
 @commands.command()
@@ -32,16 +37,20 @@ def evaluate(
     cases: Annotated[
         Path | None, typer.Option(help="CSV to write, a row for each slice and structure.")
     ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for curves and worst slices as PNG.")
+    ] = None,
     device: Device = "cpu",
 ) -> None:
     """Measure a system on a split of a cohort."""
     from groundglass.data.cohort import Cohort, split_name
     from groundglass.evaluation.evaluate import evaluate, write_cases
 
+    cohort = Cohort.read(tables)
     with progress_bar() as progress:
         evaluated = evaluate(
             system,
-            Cohort.read(tables),
+            cohort,
             split_name(split),
             name=name,
             protocol=protocol,
@@ -50,6 +59,10 @@ def evaluate(
         )
     if cases is not None:
         write_cases(evaluated.rows, cases)
+    if pictures is not None:
+        from groundglass.evaluation.pictures import draw_pictures
+
+        draw_pictures(evaluated, cohort.split(split_name(split)), pictures, Path(system))
     kind = "evaluation" if protocol == "as-used" else protocol
     _store(evaluated.evaluation, results / f"{kind}-{Path(system).name}-{name}-{split}.json")
 

@@ -9,12 +9,15 @@ from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from groundglass.data.cohort import Case, Cohort, Split
 from groundglass.errors import UnknownNameError
 from groundglass.evaluation.as_used import (
     Evaluation,
+    find,
     find_cases,
     found_cases,
     structure_results,
@@ -29,6 +32,7 @@ from groundglass.evaluation.inf_net import (
 from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
 from groundglass.systems import Segmenter, load_system
+from groundglass.systems.system import LesionMapper, lung_finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,13 @@ class Evaluated:
         evaluation: What is stored.
         rows: Metrics of each slice and structure.
         swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
+        find: Looks for lesions on a slice once more, as the protocol does, true inside.
     """
 
     evaluation: Evaluation | InfNetEvaluation
     rows: list[CaseMetrics]
     swept: SweptSlices
+    find: Callable[[Case], NDArray[np.bool_]]
 
 
 def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
@@ -93,7 +99,10 @@ def _as_used(
 ) -> Evaluated:
     found = find_cases(segmenter, cases, progress)
     evaluation = Evaluation(**facts, structures=structure_results(found))
-    return Evaluated(evaluation, found_cases(found), {})
+    finder = lung_finder(segmenter, segmenter.device)
+    return Evaluated(
+        evaluation, found_cases(found), {}, lambda case: find(finder, segmenter, case)[1] > 0
+    )
 
 
 def _inf_net(
@@ -102,7 +111,11 @@ def _inf_net(
     swept = sweep_cases(segmenter, cases, progress)
     structures = {name: swept_result(slices) for name, slices in swept.items()}
     evaluation = InfNetEvaluation(**facts, structures=structures)
-    return Evaluated(evaluation, swept_cases(swept), swept)
+    assert isinstance(segmenter, LesionMapper)
+    probability = segmenter.lesion_probability
+    return Evaluated(
+        evaluation, swept_cases(swept), swept, lambda case: probability(case.read_image()) >= 0.5
+    )
 
 
 _Protocol = Callable[
