@@ -1,9 +1,16 @@
 """Train systems."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from groundglass.cli.console import progress_bar, say
+
+if TYPE_CHECKING:
+    from groundglass.training.watcher import Watcher
 
 commands = typer.Typer()
 
@@ -17,12 +24,30 @@ Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 @commands.command()
 def train(
     system: Annotated[str, typer.Argument(help="Name of the system.")],
-    tables: Tables,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", metavar="FOLDER")],
+    tables: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            help="Cohort table. May be repeated; a resumed run has its own.",
+            metavar="CSV",
+            show_default=False,
+        ),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="YAML with settings.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting that differs, key=value. May be repeated."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="cpu, cuda, cuda:0,1; as --set devices=.", metavar="DEVICE"),
+    ] = None,
+    logger: Annotated[
+        str | None,
+        typer.Option(
+            "--logger", help="csv or tensorboard; as --set logger=.", metavar="[csv|tensorboard]"
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run.")
@@ -32,7 +57,37 @@ def train(
     from groundglass.extras import need
 
     need("train")
+    if not tables and not resume:
+        raise typer.BadParameter("missing; name a cohort table", param_hint="'--data'")
     from groundglass.training.train import train
 
-    train(system, tables, out, recipe=recipe, overrides=settings or [], resume=resume)
+    chosen = {"devices": device, "logger": logger}
+    overrides = [*(settings or []), *(f"{key}={value}" for key, value in chosen.items() if value)]
+    with _told_on_stderr() as watcher:
+        train(
+            system,
+            tables or [],
+            out,
+            recipe=recipe,
+            overrides=overrides,
+            resume=resume,
+            watcher=watcher,
+        )
     typer.echo(out)
+
+
+@contextmanager
+def _told_on_stderr() -> Iterator["Watcher"]:
+    """Shows the course of a training: a bar, and a line for each epoch."""
+    from groundglass.training.watcher import Watcher
+
+    with progress_bar() as show:
+
+        class OnStderr(Watcher):
+            def progress(self, fraction: float) -> None:
+                show("training", fraction)
+
+            def line(self, text: str) -> None:
+                say(text)
+
+        yield OnStderr()

@@ -122,6 +122,8 @@ class Run:
         Raises:
             ConfigError: If one is not.
         """
+        if not self.checksums.is_file():  # begun before groundglass noted them
+            return
         known = {
             Path(path): digest
             for digest, _, path in (
