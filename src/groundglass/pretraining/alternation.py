@@ -43,7 +43,7 @@ class Masked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """Error on held-out slices where they are erased, under masks of one and the same fraction.
+    """Error where slices are erased, under masks of one and the same fraction.
 
     Attributes:
         random: Under random masks.
@@ -55,11 +55,11 @@ class Difficulty:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """By name, as logged; ``val/harder`` over 1 says that the coach makes the task harder."""
-        metrics = {"val/random_error": self.random}
+        """By name; ``harder`` over 1 says that the coach makes the task harder."""
+        metrics = {"random_error": self.random}
         if self.coach is not None:
-            metrics["val/coach_error"] = self.coach
-            metrics["val/harder"] = self.coach / self.random
+            metrics["coach_error"] = self.coach
+            metrics["harder"] = self.coach / self.random
         return metrics
 
 
@@ -119,7 +119,7 @@ class Alternation:
         return dict(sums)
 
     def measure(self, turn: Turn, batches: Batches) -> Difficulty:
-        """Error on held-out slices under hard masks, random ones and the coach's.
+        """Error on slices as they are under hard masks, random ones and the coach's.
 
         The random masks are the same each time.
         """
@@ -173,7 +173,7 @@ class Alternation:
         loss = losses[f"{turn.learner}_loss"]
         if not torch.isfinite(loss):
             raise ConfigError(
-                f"found a loss of {float(loss)} in round {turn.round} of the {turn.learner}, "
+                f"found a loss of {loss.item()} in round {turn.round} of the {turn.learner}, "
                 "expected a finite number; lower its learning rate or set gradient_norm"
             )
         self._optimizer.zero_grad(set_to_none=True)

@@ -46,7 +46,7 @@ def draw_round(rows: Sequence[Row], title: str, path: Path) -> None:
         panels = (row.gray, row.mask, row.masked, row.painted, pasted, row.first)
         for panel, pixels in zip(line, panels, strict=True):
             panel.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            panel.set_axis_off()
+            panel.set(xticks=[], yticks=[])
     for panel, name in zip(axes[0], COLUMN_TITLES, strict=True):
         panel.set_title(name, fontsize=8)
     figure.savefig(path, dpi=100)
