@@ -1,11 +1,11 @@
-"""Pretrain systems on slices without labels."""
+"""Pretrain systems on slices, no label read."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from groundglass.cli.train import Tables
+from groundglass.cli.train import told_on_stderr
 
 commands = typer.Typer()
 
@@ -13,8 +13,16 @@ commands = typer.Typer()
 @commands.command()
 def pretrain(
     system: Annotated[str, typer.Argument(help="Name of the system.")],
-    tables: Tables,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", metavar="FOLDER")],
+    tables: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            help="Cohort table. May be repeated; a resumed run has its own.",
+            metavar="CSV",
+            show_default=False,
+        ),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="YAML with settings.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -28,7 +36,18 @@ def pretrain(
     from groundglass.extras import need
 
     need("train")
+    if not tables and not resume:
+        raise typer.BadParameter("missing; name a cohort table", param_hint="'--data'")
     from groundglass.pretraining.pretrain import pretrain
 
-    pretrain(system, tables, out, recipe=recipe, overrides=settings or [], resume=resume)
-    typer.echo(out / "weights.safetensors")
+    with told_on_stderr("pretraining") as watcher:
+        pretrain(
+            system,
+            tables or [],
+            out,
+            recipe=recipe,
+            overrides=settings or [],
+            resume=resume,
+            watcher=watcher,
+        )
+    typer.echo(out)

@@ -63,7 +63,7 @@ def train(
 
     chosen = {"devices": device, "logger": logger}
     overrides = [*(settings or []), *(f"{key}={value}" for key, value in chosen.items() if value)]
-    with _told_on_stderr() as watcher:
+    with told_on_stderr("training") as watcher:
         train(
             system,
             tables or [],
@@ -77,15 +77,15 @@ def train(
 
 
 @contextmanager
-def _told_on_stderr() -> Iterator["Watcher"]:
-    """Shows the course of a training: a bar, and a line for each epoch."""
+def told_on_stderr(stage: str) -> Iterator["Watcher"]:
+    """Shows the course of a training: a bar by the stage's name, and a line for each epoch."""
     from groundglass.training.watcher import Watcher
 
     with progress_bar() as show:
 
         class OnStderr(Watcher):
             def progress(self, fraction: float) -> None:
-                show("training", fraction)
+                show(stage, fraction)
 
             def line(self, text: str) -> None:
                 say(text)

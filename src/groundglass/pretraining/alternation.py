@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,8 @@ from groundglass.pretraining.inpainting import (
     pixel_errors,
 )
 from groundglass.pretraining.rounds import Turn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 Batches = DataLoader[Mapping[str, Tensor]]
 
@@ -75,8 +77,8 @@ class Alternation:
     def __init__(self, pretext: Pretext, coach: Coach, config: PretrainConfig) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.pretext = pretext
-        self.network = pretext.network.to(self.device, memory_format=torch.channels_last)
-        self.coach = coach.to(self.device, memory_format=torch.channels_last)
+        self.network: nn.Module = _placed(pretext.network, self.device)
+        self.coach: Coach = _placed(coach, self.device)
         self.config = config
         self._optimizer: torch.optim.Optimizer
 
@@ -212,6 +214,10 @@ class Alternation:
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"
         )
+
+
+def _placed(network: Network, device: torch.device) -> Network:
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def seed_all(*seed: int) -> None:
