@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from groundglass.cli.console import progress_bar, quiet_native_libraries, say_json
+from groundglass.cli.deidentify import Dates, Deidentify, KeyFile, deidentification
 from groundglass.cli.options import (
     DEFAULT_SYSTEM,
     Device,
     Json,
+    Lobes,
     OutFolder,
     ScanPath,
     Series,
@@ -46,7 +48,17 @@ def analyze(
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
+    lobes: Lobes = None,
+    radiomics: Annotated[
+        bool,
+        typer.Option(
+            "--radiomics", help="Write shape and density of each lesion as well: lesions.csv."
+        ),
+    ] = False,
     as_json: Json = False,
+    deidentify: Deidentify = False,
+    dates: Dates = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Analyze a chest CT and write a report.
 
@@ -57,7 +69,9 @@ def analyze(
     from groundglass.write import check_folder, check_formats, write
     from groundglass.write.record import record_of
 
+    formats = [*formats, "radiomics"] if radiomics and "radiomics" not in formats else formats
     check_folder(out)
+    without_identity = deidentification(deidentify, dates, key_file)
     quiet_native_libraries()
     with progress_bar() as progress:
         report = analyze(
@@ -66,9 +80,11 @@ def analyze(
             series=series,
             tolerate=tolerate or (),
             device=device,
+            lobes=lobes,
             progress=progress,
             check=partial(check_formats, formats),
         )
+        report = without_identity(report)
         files = write(report, out, formats)
     say_report(report, files)
     if as_json:

@@ -40,7 +40,8 @@ def encapsulated(document: bytes, report: Report, series: SourceSeries) -> Datas
     made = blank_object(series, EncapsulatedPDFStorage, "DOC", about)
     made.ConversionType = "WSD"
     made.AcquisitionDateTime = None
-    made.BurnedInAnnotation = "YES"  # the name of the folder that was read may name the patient
+    # the page shows the name of the folder that was read, which may name the patient
+    made.BurnedInAnnotation = "NO" if "deidentify" in report.provenance.settings else "YES"
     made.DocumentTitle = "groundglass: pneumonia on chest CT"
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = codes.LN.CTChestReport[:3]

@@ -4,7 +4,7 @@ import logging
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from groundglass.errors import OutputError
 from groundglass.report import Report
 from groundglass.scan import CTScan, Scan
 from groundglass.version import __version__
+from groundglass.write.dicom_deidentified import KEYWORDS, deidentification_of
 
 MANUFACTURER = "groundglass"
 """Stands near the beginning of every object, so that it can be told as ours."""
@@ -39,6 +40,8 @@ _PATIENT_AND_STUDY = (
     "ReferringPhysicianName",
 )
 """Attributes that every object must hold, empty where they are not known (type 2)."""
+
+_NAMES = ("PatientName", "ReferringPhysicianName")
 
 _KEPT_WHERE_VALID = ("IssuerOfPatientID", "PatientAge", "StudyDescription")
 
@@ -67,16 +70,16 @@ class SourceSeries:
 
     Attributes:
         images: Its headers from head to feet, one for a multi-frame object: patient, study,
-            identifiers and geometry alone, all of them valid; the name is empty.
-        patient_name: The patient's name, which :func:`save` fills in: highdicom would show one
-            that it finds odd in a warning.
+            identifiers and geometry alone, all of them valid; names are empty.
+        names: Names of patient and physician by keyword, which :func:`save` fills in: highdicom
+            would show one that it finds odd in a warning.
         geometry: Grid of the volume as it was stored.
         replaced: What was missing or invalid in the headers and what stands in its place, one
             sentence each, for the comments of every object.
     """
 
     images: tuple[Dataset, ...]
-    patient_name: object
+    names: Mapping[str, object]
     geometry: hd.VolumeGeometry
     replaced: tuple[str, ...]
 
@@ -163,7 +166,9 @@ def source_series(scan: Scan) -> SourceSeries:
     assert stored is not None
     headers, replaced = scan.source.headers, Counter[str]()
     first = _patient_and_study(headers[0], replaced)
-    patient_name, first.PatientName = first.PatientName, None
+    names = {keyword: first[keyword].value for keyword in _NAMES}
+    for keyword in _NAMES:
+        setattr(first, keyword, None)
     frame = _uid(headers[0], "FrameOfReferenceUID", replaced, scan.source.name)
     study = _uid(headers[0], "StudyInstanceUID", replaced, scan.source.name)
     series = _uid(headers[0], "SeriesInstanceUID", replaced, study)
@@ -189,7 +194,7 @@ def source_series(scan: Scan) -> SourceSeries:
     )
     if told:
         _logger.warning("Source headers do not conform to the standard: %s", " ".join(told))
-    return SourceSeries(tuple(images), patient_name, _in_frame(stored, frame), told)
+    return SourceSeries(tuple(images), names, _in_frame(stored, frame), told)
 
 
 def derived_uid(*parts: object) -> UID:
@@ -281,8 +286,9 @@ def comments(report: Report, series: SourceSeries) -> str:
 def save(dataset: Dataset, report: Report, series: SourceSeries, file: Path) -> Path:
     """Write an object; the same report gives the same bytes."""
     created = datetime.fromisoformat(report.provenance.created)
-    dataset.add_new("PatientName", "PN", series.patient_name)  # the old element may be shared
-    for keyword in _KEPT_WHERE_VALID:  # not every class of highdicom copies them
+    for keyword, name in series.names.items():
+        dataset.add_new(keyword, "PN", name)  # the old element may be shared
+    for keyword in (*_KEPT_WHERE_VALID, *KEYWORDS):  # not every class of highdicom copies them
         if keyword in series.images[0]:
             setattr(dataset, keyword, series.images[0][keyword].value)
     dataset.InstanceCreationDate = created.strftime("%Y%m%d")
@@ -315,6 +321,7 @@ def _patient_and_study(header: Dataset, replaced: Counter[str]) -> Dataset:
             setattr(kept, keyword, value)
         elif value not in (None, ""):
             replaced[f"{keyword} was not valid and was left out"] += 1
+    kept.update(deidentification_of(header))
     return kept
 
 
