@@ -72,7 +72,7 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
     result = run(
         *("analyze", "scan", "--out", tmp_path, "--system", "mine", "--format", "html"),
         *("--format", "json", "--series", "3", "--tolerate", "gap", "--tolerate", "tilt"),
-        *("--device", "cuda"),
+        *("--device", "cuda", "--lobes", "lobes.nii.gz", "--radiomics"),
     )
     assert result.exit_code == 0
     (path,), options = asked["analyze"]
@@ -82,8 +82,9 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
         "series": "3",
         "tolerate": ["gap", "tilt"],
         "device": "cuda",
+        "lobes": "lobes.nii.gz",
     }
-    assert asked["write"][0] == (report, tmp_path, ["html", "json"])
+    assert asked["write"][0] == (report, tmp_path, ["html", "json", "radiomics"])
 
 
 def test_analyze_writes_what_every_scan_allows_unless_told_otherwise(asked, tmp_path):

@@ -40,12 +40,14 @@ class Format:
             loaded on first use.
         needs_series: Whether it can be written for scans that were read from DICOM alone.
         package: Package of the extra ``pdf`` that it needs.
+        needs_volume: Whether it can be written for volumes alone, not for pictures.
     """
 
     meaning: str
     module: str
     needs_series: bool = False
     package: str = ""
+    needs_volume: bool = False
 
     @property
     def writer(self) -> "Callable[[Report, Path], list[Path]]":
@@ -59,6 +61,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "html": Format("One self-contained page for reading and printing.", f"{__name__}.html"),
         "json": Format("Everything that was measured, for programs.", f"{__name__}.record"),
         "csv": Format("One table row with the scores.", f"{__name__}.table"),
+        "radiomics": Format(
+            "Shape and density of each lesion, a table row for each.",
+            f"{__name__}.lesion_table",
+            needs_volume=True,
+        ),
         "nifti": Format("The masks as NIfTI (as PNG for pictures).", f"{__name__}.masks"),
         "pdf": Format(
             "The page as PDF (needs groundglass[pdf]).", f"{__name__}.pdf", package="weasyprint"
@@ -161,6 +168,12 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
                 f"found no {package}, expected it for the format {name}; "
                 "pip install 'groundglass[pdf]', or choose another format"
             )
+    volumes = [name for name in formats if FORMATS[name].needs_volume]
+    if volumes and not _is_volume(scan):
+        raise OutputError(
+            f"found pictures in '{scan.source.name}', expected a CT volume for "
+            f"{' and '.join(volumes)}; choose other formats"
+        )
     wanting = [name for name in formats if FORMATS[name].needs_series]
     if wanting and not scan.source.headers:
         others = ", ".join(name for name, format in FORMATS.items() if not format.needs_series)
@@ -169,6 +182,12 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
             f"{' and '.join(wanting)} could refer to, expected a DICOM series; choose among "
             f"{others}"
         )
+
+
+def _is_volume(scan: "Scan") -> bool:
+    from groundglass.scan import CTScan
+
+    return isinstance(scan, CTScan)
 
 
 def write_masks(findings: "Findings", folder: Path) -> list[Path]:
