@@ -17,6 +17,10 @@ class Score(BaseModel):
         meaning: What the value says in words, for graded scores.
         definition: The definition in one sentence, with its thresholds.
         reference: Publication that defines it.
+        interval: Smallest and largest value when the boundary of the lesions is moved by one
+            voxel, and of the variants of the system where there are any; ``None`` for what does
+            not depend on lesions, and where it was not measured.
+        caution: That the interval crosses a published cut-off, in words; ``None`` if not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,3 +35,5 @@ class Score(BaseModel):
     meaning: str | None = None
     definition: str
     reference: str | None = None
+    interval: tuple[float, float] | None = None
+    caution: str | None = None
