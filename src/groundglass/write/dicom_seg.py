@@ -19,7 +19,14 @@ from pydicom.uid import UID
 from groundglass.labels import Label
 from groundglass.mask import Mask
 from groundglass.report import Report
-from groundglass.write.dicom_segments import Segment, category, coded, kinds, largest_lesions
+from groundglass.write.dicom_segments import (
+    Named,
+    category,
+    coded,
+    kinds,
+    largest_lesions,
+    names,
+)
 from groundglass.write.dicom_source import (
     MANUFACTURER,
     SourceSeries,
@@ -75,17 +82,17 @@ def of_one_mask(
         kind: What the object is, in a few words.
         encoding: As for :func:`segmentation`.
     """
-    segments, numbers = kinds(mask), np.zeros(256, np.uint8)
+    segments, numbers = names(mask), np.zeros(256, np.uint8)
     for number, segment in enumerate(segments, start=1):
         numbers[int(segment.label)] = number
-    voxels = numbers[series.place(mask.voxels).astype(np.uint8)]
+    voxels = numbers[series.place(mask.voxels).astype(np.uint8, copy=False)]
     return segmentation(report, series, segments, voxels, kind, **encoding)
 
 
 def segmentation(
     report: Report,
     series: SourceSeries,
-    segments: Sequence[Segment],
+    segments: Sequence[Named],
     voxels: NDArray[np.uint8],
     kind: str,
     **encoding: Any,
@@ -121,7 +128,7 @@ def segmentation(
     return made
 
 
-def tracking_uid(segment: Segment, series: SourceSeries) -> UID:
+def tracking_uid(segment: Named, series: SourceSeries) -> UID:
     """Identifier of a segment by which a structured report can speak of it."""
     return derived_uid("segment", series.images[0].SeriesInstanceUID, segment.name)
 
@@ -142,7 +149,7 @@ def algorithm(report: Report) -> Any:
 
 
 def _descriptions(
-    report: Report, segments: Sequence[Segment], series: SourceSeries
+    report: Report, segments: Sequence[Named], series: SourceSeries
 ) -> list[hd.seg.SegmentDescription]:
     by = algorithm(report)
     return [

@@ -24,32 +24,42 @@ MOST_LESIONS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One segment, never empty: what was not found has none.
+class Named:
+    """What a segment is, without its voxels.
 
     Attributes:
         name: Name for people, unique in the object.
         label: What it is: code and color.
+    """
+
+    name: str
+    label: Label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment(Named):
+    """One segment, never empty: what was not found has none.
+
+    Attributes:
         voxels: Which voxels of the scan belong to it, orientation ``FPL``.
         volume_ml: Its volume.
         center_mm: Mean position of its voxels in LPS millimeters.
     """
 
-    name: str
-    label: Label
     voxels: NDArray[np.bool_]
     volume_ml: float
     center_mm: tuple[float, float, float]
 
 
+def names(mask: Mask) -> list[Named]:
+    """One for each label of a mask that has a voxel, in the order of the labels."""
+    found = np.flatnonzero(mask.counts().sum(axis=0))
+    return [Named(label.title, label) for label in mask.labels if int(label) in found]
+
+
 def kinds(mask: Mask) -> list[Segment]:
     """One segment for each label of a mask that has a voxel, in the order of the labels."""
-    found = np.flatnonzero(mask.counts().sum(axis=0))
-    return [
-        _segment(label.title, label, mask.array == int(label), mask)
-        for label in mask.labels
-        if int(label) in found
-    ]
+    return [_segment(n.name, n.label, mask.array == int(n.label), mask) for n in names(mask)]
 
 
 def largest_lesions(findings: Findings) -> list[Segment]:
