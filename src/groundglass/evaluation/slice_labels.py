@@ -1,15 +1,52 @@
-"""A whole scan against a reader's label of each slice: lesion or none."""
+"""A whole scan against a reader's label of each slice: lesion or none, and in which lobes."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata
 
 from groundglass.analyze import analyze
 from groundglass.errors import CohortError
 from groundglass.findings import Findings
+from groundglass.labels import OPACITIES, Lobe
+
+LOBE_COLUMNS: Mapping[str, Lobe] = MappingProxyType(
+    {
+        "RUL": Lobe.RIGHT_UPPER,
+        "RML": Lobe.RIGHT_MIDDLE,
+        "RLL": Lobe.RIGHT_LOWER,
+        "LUL": Lobe.LEFT_UPPER,
+        "LLL": Lobe.LEFT_LOWER,
+    }
+)
+"""Columns of the labels, 1 where the reader saw a lesion in the lobe on the slice."""
+
+
+class LobeAgreement(BaseModel):
+    """One lobe against its slice labels.
+
+    A lobe of a slice counts as found diseased where one voxel of it is opacified.
+
+    Attributes:
+        labeled: Slices on which the reader saw a lesion in the lobe.
+        found: Slices on which one was found.
+        sensitivity: Share of the labeled slices that were found; ``None`` where there are none.
+        specificity: Share of the other slices on which nothing was found; ``None`` for none.
+        kappa: Cohen's kappa; ``None`` where all slices carry one label and one finding.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labeled: int
+    found: int
+    sensitivity: float | None
+    specificity: float | None
+    kappa: float | None
 
 
 class SeriesEvaluation(BaseModel):
@@ -27,6 +64,8 @@ class SeriesEvaluation(BaseModel):
             where all slices carry one label.
         lung_volume_ml: Volume of both lungs.
         seconds: Time of the whole analysis.
+        regions_source: Where the lobes come from; empty where they are not known.
+        lobes: Agreement of each lobe by its title, where the labels name lobes and they are known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +80,8 @@ class SeriesEvaluation(BaseModel):
     auc: float | None
     lung_volume_ml: float
     seconds: float
+    regions_source: str = ""
+    lobes: dict[str, LobeAgreement] = {}
 
 
 def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") -> SeriesEvaluation:
@@ -48,7 +89,8 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
 
     Args:
         scan: Folder of the series; its name stands in the ``volume`` column of the labels.
-        labels: CSV with ``volume``, ``diagnosis``, ``slice_location`` (mm) and ``infected`` (0, 1).
+        labels: CSV with ``volume``, ``diagnosis``, ``slice_location`` (mm) and ``infected`` (0, 1);
+            where the reader told lobes apart, with a column for each of ``LOBE_COLUMNS`` as well.
         system: Name of a system or folder of a run.
         device: Where the network runs.
 
@@ -57,7 +99,8 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
     """
     report = analyze(scan, system=system, device=device)
     findings = report.findings
-    infected, diagnosis = _labels_of(labels, scan.name, findings)
+    rows = _labels_of(labels, scan.name, findings)
+    infected, diagnosis = np.array([row["infected"] == "1" for row in rows]), rows[0]["diagnosis"]
     area = findings.opacity_pixels().sum(1)
     opacity, volume_ml = report.score("percentage_of_opacity"), report.score("lung_volume_ml")
     assert opacity is not None
@@ -76,6 +119,45 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
         auc=roc_auc(area, infected),
         lung_volume_ml=round(volume_ml.value),
         seconds=round(sum(report.provenance.seconds.values()), 1),
+        regions_source=report.provenance.regions_source,
+        lobes=lobe_agreement(findings, rows),
+    )
+
+
+def lobe_agreement(
+    findings: Findings, rows: Sequence[Mapping[str, str]]
+) -> dict[str, LobeAgreement]:
+    """How well the lobes that were found diseased are those that a reader named, slice by slice.
+
+    Args:
+        findings: Lobes and lesions of a CT volume.
+        rows: The reader's labels of each slice from head to feet, ``LOBE_COLUMNS`` among them.
+
+    Returns:
+        By the title of the lobe; nothing where lobes are not known or not labeled.
+    """
+    if findings.lobes is None or not set(LOBE_COLUMNS) <= set(rows[0]):
+        return {}
+    found = np.zeros((len(rows), int(max(Lobe)) + 1), np.bool_)
+    for own, lobes, opacity in zip(
+        found, findings.lobes.slices, findings.lesions.where(*OPACITIES), strict=True
+    ):
+        own[np.unique(lobes[opacity])] = True
+    return {
+        lobe.title: _agreement(np.array([row[column] == "1" for row in rows]), found[:, lobe])
+        for column, lobe in LOBE_COLUMNS.items()
+    }
+
+
+def _agreement(labeled: NDArray[np.bool_], found: NDArray[np.bool_]) -> LobeAgreement:
+    observed = float(np.mean(labeled == found))
+    chance = float(labeled.mean() * found.mean() + (1 - labeled.mean()) * (1 - found.mean()))
+    return LobeAgreement(
+        labeled=int(labeled.sum()),
+        found=int(found.sum()),
+        sensitivity=round(float(found[labeled].mean()), 4) if labeled.any() else None,
+        specificity=round(float((~found[~labeled]).mean()), 4) if not labeled.all() else None,
+        kappa=round((observed - chance) / (1 - chance), 4) if chance < 1 else None,
     )
 
 
@@ -93,7 +175,8 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     return round(float((ranks - positives * (positives + 1) / 2) / (positives * negatives)), 4)
 
 
-def _labels_of(labels: Path, volume: str, findings: Findings) -> tuple[np.ndarray, str]:
+def _labels_of(labels: Path, volume: str, findings: Findings) -> list[dict[str, str]]:
+    """The labels of a series, from head to feet."""
     with labels.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["volume"] == volume]
     rows.sort(key=lambda row: -float(row["slice_location"]))
@@ -102,4 +185,4 @@ def _labels_of(labels: Path, volume: str, findings: Findings) -> tuple[np.ndarra
             f"found {len(rows)} labels for '{volume}' with {len(findings.lungs.slices)} slices, "
             "expected one each; check the labels file"
         )
-    return np.array([row["infected"] == "1" for row in rows]), rows[0]["diagnosis"]
+    return rows
