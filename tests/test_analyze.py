@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -6,8 +7,10 @@ import pytest
 
 from groundglass.analyze import analyze, segment
 from groundglass.data.phantom import Phantom, make_phantom
-from groundglass.data.phantom_files import write_phantom
+from groundglass.data.phantom_files import write_nifti, write_phantom
 from groundglass.errors import UnknownNameError
+from groundglass.report import Outcome
+from groundglass.scan import CTScan
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +38,38 @@ def test_the_percentage_of_opacity_is_near_the_truth(phantom: Phantom, scan: Pat
     assert (right > left) == (
         phantom.truth["right_lung_opacity_percent"] > phantom.truth["left_lung_opacity_percent"]
     )
-    assert list(dict.fromkeys(stages)) == ["reading", "lungs", "lesions", "regions", "scores"]
+    expected = ["reading", "lungs", "lesions", "quality", "regions", "scores"]
+    assert list(dict.fromkeys(stages)) == expected
     assert report.provenance.lungs_method == "threshold"
+    assert not report.withheld
+    assert opacity.interval is not None
+    assert opacity.interval[0] < opacity.value < opacity.interval[1]
+
+
+def test_variants_of_the_system_widen_the_intervals_on_request(scan: Path) -> None:
+    stages: list[str] = []
+    plain = analyze(scan).score("percentage_of_opacity")
+    report = analyze(scan, uncertainty=True, progress=lambda stage, _: stages.append(stage))
+    wide = report.score("percentage_of_opacity")
+    assert wide.value == plain.value
+    assert wide.interval[0] <= plain.interval[0]
+    assert wide.interval[1] >= plain.interval[1]
+    assert "uncertainty" in stages
+    assert report.provenance.settings == {"uncertainty": "yes"}
+
+
+def test_withheld_scores_are_not_there_but_the_masks_are(phantom: Phantom, tmp_path: Path) -> None:
+    lower_half = phantom.scan.voxels[20:]
+    cut = replace(phantom, scan=CTScan(lower_half, phantom.scan.source))
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    report = analyze(write_nifti(cut.scan, folder))
+    assert report.withheld
+    assert report.scores == ()
+    assert report.findings.lobes is None
+    assert report.findings.lesions.array.any()
+    assert "lungs-cut" in {c.name for c in report.quality.having(Outcome.WITHHELD)}
+    assert "lungs-cut" not in {note.name for note in report.notes}
 
 
 def test_a_picture_without_lungs_among_others_is_noted(phantom: Phantom, tmp_path: Path) -> None:

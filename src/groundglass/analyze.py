@@ -12,12 +12,19 @@ from groundglass.lungs.lobes import check_lobes, outside_lobes
 from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
 from groundglass.provenance import describe
+from groundglass.quality import check_quality
 from groundglass.read import read
-from groundglass.report import Report
+from groundglass.report import Outcome, Quality, Report
 from groundglass.scan import CTScan, Note, Scan
-from groundglass.severity import score_all
+from groundglass.score import Score
+from groundglass.severity.intervals import score_with_intervals
 from groundglass.systems import Segmenter, load_system
-from groundglass.systems.system import PICTURE_LUNGS_SYSTEM, find_card, lung_finder
+from groundglass.systems.system import (
+    PICTURE_LUNGS_SYSTEM,
+    VariantSegmenter,
+    find_card,
+    lung_finder,
+)
 
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
@@ -62,6 +69,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     tolerate: Collection[str] = (),
     device: str = "cpu",
     lobes: str | Path | None = None,
+    uncertainty: bool = False,
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> Report:
@@ -75,8 +83,13 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         device: Where the network runs.
         lobes: Mask of lobes or folder of such masks, or ``lungmask``; by default they are
             estimated.
+        uncertainty: Whether the system looks at variants of the scan as well, which widen the
+            intervals of the scores; it takes several times as long.
         progress: Told how far each stage is.
         check: Called with the scan once it is read; whatever it raises ends the analysis.
+
+    Returns:
+        The report; without scores, lobes and regions where quality control withheld them.
 
     Raises:
         GroundglassError: What was found, what was expected, what to do.
@@ -87,17 +100,24 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     segmenter, findings, lungs_method, notes = _segment(
         path, system, series, tolerate, device, stages
     )
-    findings, regions_source, region_notes = _with_regions(
-        findings, lobes, tolerate, device, stages
-    )
-    stages.begin("scores")
-    scores, score_notes = score_all(findings)
+    stages.begin("quality")
+    quality = check_quality(findings.scan, findings.lungs)
     stages.end()
+    scores: tuple[Score, ...] = ()
+    regions_source = ""
+    notes = _not_told_by(quality, notes)
+    if quality.outcome is not Outcome.WITHHELD:
+        findings, regions_source, region_notes = _with_regions(
+            findings, lobes, tolerate, device, stages
+        )
+        scores, score_notes = _scores(findings, segmenter if uncertainty else None, stages)
+        notes = (*notes, *region_notes, *score_notes)
     weights = segmenter.card.weights
     settings = {
         "series": series or "",
         "tolerate": " ".join(sorted(tolerate)),
         "lobes": Path(lobes).name if lobes is not None else "",
+        "uncertainty": "yes" if uncertainty else "",
     }
     provenance = describe(
         findings.scan.source,
@@ -110,7 +130,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         seconds=stages.seconds,
         facts=segmenter.card.facts,
     )
-    return Report(findings, scores, provenance, (*notes, *region_notes, *score_notes))
+    return Report(findings, scores, provenance, notes, quality)
 
 
 def segment(
@@ -164,6 +184,30 @@ def _segment(
     lesions = segmenter.segment(scan, lungs, stages.tell)
     stages.end()
     return segmenter, Findings(scan, lungs, lesions), lungs_method, (*scan.source.notes, *notes)
+
+
+def _not_told_by(quality: Quality, notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """The notes without those that a check of the same name tells with its number."""
+    told = {check.name for check in quality.checks if check.message}
+    return tuple(note for note in notes if note.name not in told)
+
+
+def _scores(
+    findings: Findings, varying: Segmenter | None, stages: _Stages
+) -> tuple[tuple[Score, ...], tuple[Note, ...]]:
+    """The scores with their intervals, which variants of the given system widen, and notes."""
+    variants: list[Mask] = []
+    missing: tuple[Note, ...] = ()
+    if isinstance(varying, VariantSegmenter):
+        stages.begin("uncertainty")
+        variants += varying.segment_variants(findings.scan, findings.lungs, stages.tell)
+    elif varying is not None:
+        message = f"{varying.card.name} gives no variants: intervals are of the boundary alone."
+        missing = (Note("uncertainty", message),)
+    stages.begin("scores")
+    scores, notes = score_with_intervals(findings, variants)
+    stages.end()
+    return scores, (*missing, *notes)
 
 
 def _with_regions(

@@ -17,6 +17,10 @@ class EmptyMaskError(GroundglassError):
     """A mask has no voxel where a number needs one: no lungs is not healthy lungs."""
 
 
+class WithheldError(GroundglassError):
+    """Quality control withheld the scores of a scan; masks and findings were written."""
+
+
 class NotMeasurableError(GroundglassError):
     """The scan or its masks do not carry what a score needs, such as Hounsfield units.
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +29,25 @@ from groundglass.weights import load_weights
 BATCH = 4
 LUNG_MARGIN = 0.04
 """Margin around the lungs that the network sees, as a share of their box."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to show a slice to the network without changing what it means.
+
+    Attributes:
+        mirrored: Whether right and left are swapped; the answer is swapped back.
+        gray_offset: Added to the lung gray.
+    """
+
+    mirrored: bool = False
+    gray_offset: float = 0.0
+
+
+AS_IT_IS = View()
+
+VARIANTS = (View(mirrored=True), View(gray_offset=0.02), View(gray_offset=-0.02))
+"""Mirrored, and brighter and darker by 30 HU, more than scanners differ in."""
 
 
 class SliceSegmenter(ABC):
@@ -83,9 +103,20 @@ class SliceSegmenter(ABC):
         Returns:
             Label set ``Lesion`` on the scan's own grid.
         """
-        if isinstance(scan, CTScan):
-            return self._segment_volume(scan, lungs, progress)
-        return self._segment_pictures(scan, lungs, progress)
+        return self._segment(scan, lungs, progress, AS_IT_IS)
+
+    def segment_variants(
+        self, scan: Scan, lungs: Mask, progress: Progress | None = None
+    ) -> Iterator[Mask]:
+        """The lesions as they are found on the scan seen in other ways, see ``VARIANTS``.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs.
+            progress: Told how far all of them together are.
+        """
+        for done, view in enumerate(VARIANTS):
+            yield self._segment(scan, lungs, _part(progress, done), view)
 
     def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Chance of lesion on a whole picture, lungs not looked for, nothing cleaned.
@@ -115,36 +146,50 @@ class SliceSegmenter(ABC):
         return np.stack([frame.restore(lesion * (1 - dense)), frame.restore(lesion * dense)])
 
     def outputs(
-        self, inputs: Iterable[tuple[Frame, NDArray[np.float32]]]
+        self, inputs: Iterable[tuple[Frame, NDArray[np.float32]]], view: View = AS_IT_IS
     ) -> Iterator[NDArray[np.float32]]:
         """Chances (channel, row, column) of each input, a few slices at a time.
 
         Args:
             inputs: Frame and lung gray of each slice.
+            view: How the network sees them. What a mirrored network calls right is left: channels
+                of one side are not swapped.
         """
         remaining = iter(inputs)
         while some := list(islice(remaining, BATCH)):
-            gray = np.stack([np.clip(frame.gray(picture), 0.0, 1.0) for frame, picture in some])
+            shown = [frame.gray(picture) + np.float32(view.gray_offset) for frame, picture in some]
+            gray = np.clip(np.stack(shown), 0.0, 1.0)
             with torch.inference_mode():
                 batch = torch.from_numpy(gray[:, None]).to(self.device)
-                yield from self.probabilities(batch).float().cpu().numpy()
+                seen = self.probabilities(batch.flip(-1) if view.mirrored else batch)
+                turned = seen.flip(-1) if view.mirrored else seen
+                yield from turned.float().cpu().numpy()
 
-    def _see(self, pixels: NDArray[np.uint8], box: Box) -> tuple[Frame, NDArray[np.float32]]:
+    def _see(
+        self, pixels: NDArray[np.uint8], box: Box, view: View = AS_IT_IS
+    ) -> tuple[Frame, NDArray[np.float32]]:
         frame = Frame.fit(box, pixels.shape, self.card.size_px)
-        return frame, next(self.outputs([(frame, picture_gray(pixels))]))
+        return frame, next(self.outputs([(frame, picture_gray(pixels))], view))
+
+    def _segment(self, scan: Scan, lungs: Mask, progress: Progress | None, view: View) -> Mask:
+        if isinstance(scan, CTScan):
+            return self._segment_volume(scan, lungs, progress, view)
+        return self._segment_pictures(scan, lungs, progress, view)
 
     def _label(self, found: NDArray[np.bool_], dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
         if self.consolidation is None:
             return found.astype(np.uint8) * np.uint8(Lesion.UNSPECIFIED)
         return label_lesions(found, dense)
 
-    def _segment_pictures(self, scan: CTSlices, lungs: Mask, progress: Progress | None) -> Mask:
+    def _segment_pictures(
+        self, scan: CTSlices, lungs: Mask, progress: Progress | None, view: View
+    ) -> Mask:
         masks = []
         for index, (pixels, lung) in enumerate(zip(scan.slices, lungs.slices, strict=True)):
             box = Box.around(lung > 0, LUNG_MARGIN)
             lesions = np.zeros(pixels.shape, np.uint8)
             if box is not None:
-                frame, output = self._see(pixels, box)
+                frame, output = self._see(pixels, box, view)
                 lesion = frame.restore(output[self.lesion])
                 found = (lesion > self.card.lesion_threshold) & (lung > 0)
                 dense = self._restore_dense(frame, output) > 0.5
@@ -154,7 +199,9 @@ class SliceSegmenter(ABC):
                 progress((index + 1) / len(scan.slices))
         return Mask.on(scan, masks, Lesion)
 
-    def _segment_volume(self, scan: CTScan, lungs: Mask, progress: Progress | None) -> Mask:
+    def _segment_volume(
+        self, scan: CTScan, lungs: Mask, progress: Progress | None, view: View
+    ) -> Mask:
         shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
         box = Box.around(lungs.array.max(0) > 0, LUNG_MARGIN)
         labels = np.zeros(lungs.array.shape, np.uint8)
@@ -165,7 +212,7 @@ class SliceSegmenter(ABC):
         lesion, dense = np.zeros(hu.shape, np.float32), np.zeros(hu.shape, np.float32)
         frame = Frame.fit(Box.whole(hu.shape[1:]), hu.shape[1:], self.card.size_px)
         inputs = ((frame, window_hu(hu[k - shown[0]])) for k in shown)
-        for done, (k, output) in enumerate(zip(shown, self.outputs(inputs), strict=True)):
+        for done, (k, output) in enumerate(zip(shown, self.outputs(inputs, view), strict=True)):
             lesion[k - shown[0]] = frame.restore(output[self.lesion])
             dense[k - shown[0]] = self._restore_dense(frame, output)
             if progress is not None:
@@ -184,3 +231,10 @@ class SliceSegmenter(ABC):
         if self.consolidation is None:
             return np.zeros(frame.shape, np.float32)
         return frame.restore(output[self.consolidation])
+
+
+def _part(progress: Progress | None, done: int) -> Progress | None:
+    """What is told of one variant, as its share of all."""
+    if progress is None:
+        return None
+    return lambda fraction: progress((done + fraction) / len(VARIANTS))

@@ -1,6 +1,6 @@
 """What every system offers, and how one is loaded by name or from a training run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -73,6 +73,25 @@ class KindMapper(Protocol):
 
         Returns:
             (2, row, column), adding up to at most 1; ``None`` where these weights tell no kinds.
+        """
+        ...
+
+
+@runtime_checkable
+class VariantSegmenter(Protocol):
+    """A system that can say how its answer varies where the scan means the same."""
+
+    def segment_variants(
+        self, scan: Scan, lungs: Mask, progress: Progress | None = None
+    ) -> Iterator[Mask]:
+        """Further answers, label set ``Lesion``, each from the scan changed in a harmless way.
+
+        Each takes as long as :meth:`Segmenter.segment`, whose answer is not among them.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs, label set ``Lung``.
+            progress: Told how far all of them together are.
         """
         ...
 
