@@ -103,12 +103,11 @@ class Module(SystemModule):
         """Those of the stage's network."""
         return self.trained.parameters()
 
-    def train(self, mode: bool = True) -> "Module":
-        """Switch the stage's network; a first network that is given stays in evaluation mode."""
-        super().train(mode)
+    def on_train_epoch_start(self) -> None:
+        """Keep a first network that is given as it is, its batch statistics included."""
+        super().on_train_epoch_start()
         if self.config.stage == "kinds":
             self.network.lesion.eval()
-        return self
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The joint loss of the five outputs (equation 2), or the loss of the kinds."""
