@@ -19,6 +19,9 @@ Tables = Annotated[
 SystemOrRun = Annotated[str, typer.Argument(help="Name of a system, or the folder of a run.")]
 Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 
+_KIND = {"as-used": "evaluation", "inf-net": "inf-net"}
+"""First word of the file in which a protocol's result is kept."""
+
 
 @commands.command()
 def evaluate(
@@ -48,7 +51,7 @@ def evaluate(
 
     cohort = Cohort.read(tables)
     with progress_bar() as progress:
-        evaluated = evaluate(
+        measured = evaluate(
             system,
             cohort,
             split_name(split),
@@ -58,13 +61,16 @@ def evaluate(
             progress=lambda done, of: progress("slices", done / of),
         )
     if cases is not None:
-        write_cases(evaluated.rows, cases)
+        write_cases(measured.rows, cases)
     if pictures is not None:
         from groundglass.evaluation.pictures import draw_pictures
+        from groundglass.evaluation.protocols import PROTOCOLS
+        from groundglass.systems import load_system
 
-        draw_pictures(evaluated, cohort.split(split_name(split)), pictures, Path(system))
-    kind = "evaluation" if protocol == "as-used" else protocol
-    _store(evaluated.evaluation, results / f"{kind}-{Path(system).name}-{name}-{split}.json")
+        find = PROTOCOLS[protocol].finder(load_system(system, device))
+        draw_pictures(measured, cohort.split(split_name(split)), find, pictures, Path(system))
+    file = f"{_KIND[protocol]}-{Path(system).name}-{name}-{split}.json"
+    _store(measured.evaluation, results / file)
 
 
 @commands.command()
@@ -137,6 +143,46 @@ def experiment(
 
 
 @commands.command()
+def cross_validate(
+    system: Annotated[str, typer.Argument(help="Name of the system.")],
+    tables: Tables,
+    out: Annotated[Path, typer.Option(help="Folder of the folds and their runs.")],
+    name: Annotated[str, typer.Option(help="Name of the cohort in the table.")],
+    folds: Annotated[int, typer.Option(help="Number of folds, at least 3.")] = 5,
+    recipe: Annotated[str, typer.Option(help="Recipe of the system.")] = "recipe.yaml",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting that differs, key=value. May be repeated."),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="as-used or inf-net.")] = "as-used",
+    results: Results = Path("benchmarks"),
+    device: Device = "cpu",
+) -> None:
+    """Train and measure a system by cross-validation over patients."""
+    from groundglass.extras import need
+
+    need("train")
+    from groundglass.evaluation.cross_validation import cross_validate
+
+    with progress_bar() as progress:
+        measured = cross_validate(
+            system,
+            tables,
+            out,
+            name=name,
+            folds=folds,
+            recipe=recipe,
+            settings=_parse_settings(settings or []),
+            protocol=protocol,
+            device=device,
+            tell=say,
+            progress=lambda done, of: progress("slices", done / of),
+        )
+    file = f"{_KIND[protocol]}-{system}-{name}-{folds}-fold.json"
+    _store(measured.evaluation, results / file)
+
+
+@commands.command()
 def benchmarks(
     results: Results = Path("benchmarks"),
     page: Annotated[Path, typer.Option(help="Page to write.")] = Path("BENCHMARKS.md"),
@@ -156,6 +202,18 @@ def _named_tables(pairs: list[str]) -> dict[str, Path]:
             raise typer.BadParameter(f"found '{pair}', expected NAME=CSV", param_hint="--data")
         tables[name] = Path(table)
     return tables
+
+
+def _parse_settings(pairs: list[str]) -> dict[str, object]:
+    import yaml
+
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"found '{pair}', expected KEY=VALUE", param_hint="--set")
+        settings[key] = yaml.safe_load(value)
+    return settings
 
 
 def _store(result: "BaseModel", file: Path) -> None:

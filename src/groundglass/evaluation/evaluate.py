@@ -3,53 +3,19 @@
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
-from groundglass.data.cohort import Case, Cohort, Split
+from groundglass.data.cohort import Cohort, Split
 from groundglass.errors import UnknownNameError
-from groundglass.evaluation.as_used import (
-    Evaluation,
-    find,
-    find_cases,
-    found_cases,
-    structure_results,
-)
-from groundglass.evaluation.inf_net import (
-    InfNetEvaluation,
-    SweptSlices,
-    sweep_cases,
-    swept_cases,
-    swept_result,
-)
+from groundglass.evaluation.protocols import PROTOCOLS, Measured
 from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
 from groundglass.systems import Segmenter, load_system
-from groundglass.systems.system import LesionMapper, lung_finder
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """An evaluation with what it was made from.
-
-    Attributes:
-        evaluation: What is stored.
-        rows: Metrics of each slice and structure.
-        swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
-        find: Looks for lesions on a slice once more, as the protocol does, true inside.
-    """
-
-    evaluation: Evaluation | InfNetEvaluation
-    rows: list[CaseMetrics]
-    swept: SweptSlices
-    find: Callable[[Case], NDArray[np.bool_]]
 
 
 def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
@@ -61,7 +27,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     protocol: str = "as-used",
     device: str = "cpu",
     progress: Progress | None = None,
-) -> Evaluated:
+) -> Measured:
     """Measure a system on every slice of a split.
 
     Args:
@@ -83,52 +49,20 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
     segmenter = load_system(system, device)
     cases = cohort.split(split)
+    entries = PROTOCOLS[protocol].look(segmenter, cases, progress)
     facts = {
-        **_facts(segmenter, Path(system)),
+        **run_facts(segmenter, Path(system)),
         "cohort": name,
         "split": split,
         "cases": len(cases),
         "patients": len({case.patient for case in cases}),
         "loss": split_loss(Path(system), cases, device),
     }
-    return PROTOCOLS[protocol](segmenter, cases, facts, progress)
+    return PROTOCOLS[protocol].sum_up(facts, entries)
 
 
-def _as_used(
-    segmenter: Segmenter, cases: Sequence[Case], facts: dict[str, Any], progress: Progress | None
-) -> Evaluated:
-    found = find_cases(segmenter, cases, progress)
-    evaluation = Evaluation(**facts, structures=structure_results(found))
-    finder = lung_finder(segmenter, segmenter.device)
-    return Evaluated(
-        evaluation, found_cases(found), {}, lambda case: find(finder, segmenter, case)[1] > 0
-    )
-
-
-def _inf_net(
-    segmenter: Segmenter, cases: Sequence[Case], facts: dict[str, Any], progress: Progress | None
-) -> Evaluated:
-    swept = sweep_cases(segmenter, cases, progress)
-    structures = {name: swept_result(slices) for name, slices in swept.items()}
-    evaluation = InfNetEvaluation(**facts, structures=structures)
-    assert isinstance(segmenter, LesionMapper)
-    probability = segmenter.lesion_probability
-    return Evaluated(
-        evaluation, swept_cases(swept), swept, lambda case: probability(case.read_image()) >= 0.5
-    )
-
-
-_Protocol = Callable[
-    [Segmenter, Sequence[Case], dict[str, Any], Progress | None],
-    Evaluated,
-]
-
-PROTOCOLS: dict[str, _Protocol] = {"as-used": _as_used, "inf-net": _inf_net}
-"""How a system is measured on slices, by the name that ``--protocol`` takes."""
-
-
-def _facts(segmenter: Segmenter, run: Path) -> dict[str, Any]:
-    """What the card and the run say about where the weights come from."""
+def run_facts(segmenter: Segmenter, run: Path) -> dict[str, Any]:
+    """What card and run say of the weights, as fields of ``Measurement``."""
     weights = segmenter.card.weights
     config, throughput = run / "config.yaml", run / "throughput.json"
     return {

@@ -74,7 +74,7 @@ class Experiment:
             if file.is_file():
                 read_trial(file, trial)
                 continue
-            folder = self._trained(trial, tell)
+            folder = self.train(trial, tell)
             if trial.row.kind == "pretrain":
                 continue
             if tell is not None:
@@ -94,12 +94,14 @@ class Experiment:
                 f"{', '.join(sorted(needed))}; give --data {missing[0]}=TABLE.csv"
             )
 
-    def _trained(self, trial: Trial, tell: Tell | None) -> Path:
-        """Folder of the finished run of a trial; what it starts from is trained before."""
+    def train(self, trial: Trial, tell: Tell | None = None) -> Path:
+        """Folder of the finished run of a trial, trained unless it was; what it starts from first.
+
+        Raises:
+            ConfigError: If the folder holds a run that was made for another order.
+        """
         start = trial.start
-        start_weights = (
-            None if start is None else self._trained(start, tell) / "weights.safetensors"
-        )
+        start_weights = None if start is None else self.train(start, tell) / "weights.safetensors"
         folder = self.runs / trial.name
         order = trial.order
         if _is_finished(folder, order):

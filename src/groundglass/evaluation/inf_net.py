@@ -101,8 +101,8 @@ SweptSlices = dict[str, list[SweptSlice]]
 
 def sweep_cases(
     segmenter: Segmenter, cases: Sequence[Case], progress: Progress | None = None
-) -> SweptSlices:
-    """Every slice whose lesions are known, cut at every threshold, by structure.
+) -> list[dict[str, SweptSlice]]:
+    """Every slice whose lesions are known, cut at every threshold: its structures by name.
 
     Raises:
         NotMeasurableError: If the system gives no probabilities, or no lesion is known.
@@ -112,15 +112,25 @@ def sweep_cases(
             f"system '{segmenter.card.name}' without lesion_probability",
             "one that gives probabilities; measure it with --protocol as-used",
         )
-    swept: SweptSlices = defaultdict(list)
+    swept = []
     for done, case in enumerate(cases):
-        for structure, one in _sweep_case(segmenter, case).items():
-            swept[structure].append(one)
+        one = _sweep_case(segmenter, case)
+        if one:
+            swept.append(one)
         if progress is not None:
             progress(done + 1, len(cases))
     if not swept:
         raise NotMeasurableError("no case with known lesions", "some; add their masks to the table")
     return swept
+
+
+def by_structure(swept: Sequence[dict[str, SweptSlice]]) -> SweptSlices:
+    """The slices of each structure."""
+    structures: SweptSlices = defaultdict(list)
+    for one in swept:
+        for structure, swept_slice in one.items():
+            structures[structure].append(swept_slice)
+    return dict(structures)
 
 
 def _sweep_case(segmenter: LesionMapper, case: Case) -> dict[str, SweptSlice]:

@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from groundglass.data.cohort import Case
-from groundglass.evaluation.evaluate import Evaluated
 from groundglass.evaluation.inf_net import SweptSlice
+from groundglass.evaluation.protocols import Found, Measured
 from groundglass.evaluation.result import CaseMetrics
 from groundglass.evaluation.sheet import draw_sheet
 from groundglass.metrics.threshold_sweep import THRESHOLDS
@@ -22,13 +22,18 @@ _WIDTH_IN, _HEIGHT_IN, _DPI = 6.0, 4.0, 130
 
 
 def draw_pictures(
-    evaluated: Evaluated, cases: Sequence[Case], folder: Path, run: Path | None = None
+    measured: Measured,
+    cases: Sequence[Case],
+    find: Callable[[Case], Found],
+    folder: Path,
+    run: Path | None = None,
 ) -> list[Path]:
     """Draw what an evaluation and its run give.
 
     Args:
-        evaluated: The evaluation.
+        measured: The evaluation.
         cases: The cases it was made from.
+        find: Finds the lesions of a case once more, for the sheet of slices.
         folder: Where the PNG files go: ``patients``, ``slices``; ``thresholds`` and
             ``precision_recall`` where the protocol has thresholds; ``training`` of a run.
         run: Folder of the run; nothing is drawn of a system that is none.
@@ -38,11 +43,11 @@ def draw_pictures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Figure] = {}
-    if evaluated.swept:
-        figures["thresholds"] = threshold_curves(evaluated.swept["lesion"])
-        figures["precision_recall"] = precision_recall(evaluated.swept)
-    figures["patients"] = patient_distribution(evaluated.rows)
-    figures["slices"] = draw_sheet(evaluated, cases)
+    if measured.swept:
+        figures["thresholds"] = threshold_curves(measured.swept["lesion"])
+        figures["precision_recall"] = precision_recall(measured.swept)
+    figures["patients"] = patient_distribution(measured.rows)
+    figures["slices"] = draw_sheet(measured.rows, cases, find)
     if run is not None and (run / "metrics.csv").is_file():
         figures["training"] = training_curve(run / "metrics.csv")
     files = []

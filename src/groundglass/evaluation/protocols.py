@@ -1,0 +1,92 @@
+"""The named protocols: how a system is looked at on slices, and how these are summed up."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.data.cohort import Case
+from groundglass.evaluation.as_used import (
+    Evaluation,
+    find,
+    find_cases,
+    found_cases,
+    structure_results,
+)
+from groundglass.evaluation.inf_net import (
+    InfNetEvaluation,
+    SweptSlices,
+    by_structure,
+    sweep_cases,
+    swept_cases,
+    swept_result,
+)
+from groundglass.evaluation.result import CaseMetrics, Progress
+from groundglass.systems import Segmenter
+from groundglass.systems.system import LesionMapper, lung_finder
+
+Found = NDArray[np.bool_]
+"""Lesions on one slice, (row, column)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A split summed up.
+
+    Attributes:
+        evaluation: What is stored.
+        rows: Metrics of each slice and structure.
+        swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
+    """
+
+    evaluation: Evaluation | InfNetEvaluation
+    rows: list[CaseMetrics]
+    swept: SweptSlices
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A way to measure a system.
+
+    Attributes:
+        look: Takes a system over cases to one entry for each; entries of several systems, such as
+            those of the folds of a cross-validation, may be put together.
+        sum_up: Takes the fields of ``Measurement`` and the entries to what they come to.
+        finder: Takes a system to what finds lesions on a single case as the protocol does.
+    """
+
+    look: Callable[[Segmenter, Sequence[Case], Progress | None], list[Any]]
+    sum_up: Callable[[dict[str, Any], list[Any]], Measured]
+    finder: Callable[[Segmenter], Callable[[Case], Found]]
+
+
+def _sum_up_as_used(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    evaluation = Evaluation(**facts, structures=structure_results(entries))
+    return Measured(evaluation, found_cases(entries), {})
+
+
+def _find_as_used(segmenter: Segmenter) -> Callable[[Case], Found]:
+    finder = lung_finder(segmenter, segmenter.device)
+    return lambda case: find(finder, segmenter, case)[1] > 0
+
+
+def _sum_up_inf_net(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    swept = by_structure(entries)
+    structures = {name: swept_result(slices) for name, slices in swept.items()}
+    evaluation = InfNetEvaluation(**facts, structures=structures)
+    return Measured(evaluation, swept_cases(swept), swept)
+
+
+def _find_inf_net(segmenter: Segmenter) -> Callable[[Case], Found]:
+    assert isinstance(segmenter, LesionMapper)
+    probability = segmenter.lesion_probability
+    return lambda case: probability(case.read_image()) >= 0.5
+
+
+PROTOCOLS = {
+    "as-used": Protocol(find_cases, _sum_up_as_used, _find_as_used),
+    "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
+}
+"""Protocols by the name that ``--protocol`` takes."""

@@ -1,0 +1,71 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundglass.evaluation.as_used import find_cases, found_cases, structure_results
+from groundglass.evaluation.evaluate import configuration_digest, write_cases
+from groundglass.evaluation.result import PatientBootstrap
+from tests.evaluation.slices import SHAPE, KnownSystem, block, write_case
+
+TRUTH = block(np.s_[2:4], np.s_[3:8])  # ten pixels
+FOUND = block(np.s_[2:4], np.s_[3:9]).astype(np.float32)  # twelve, the ten among them
+
+
+def test_volume_and_opacity_errors_are_as_worked_by_hand(tmp_path: Path) -> None:
+    lungs = block(np.s_[0:5], np.s_[0:10])  # fifty pixels, of which the system finds all eighty
+    case = write_case(tmp_path, "a", TRUTH, lungs=lungs)
+    found = find_cases(KnownSystem([FOUND]), [case])
+    lesion = structure_results(found)["lesion"]
+    assert lesion.summary["volume_error"].mean == pytest.approx(2 / 10)
+    assert lesion.summary["opacity_error"].mean == pytest.approx(100 * (10 / 50 - 12 / 80))
+    assert lesion.summary["mcc"].mean == pytest.approx(
+        (10 * 68) / np.sqrt(12 * 10 * 70 * 68), abs=1e-4
+    )
+
+
+def test_the_voxels_of_a_patient_are_pooled(tmp_path: Path) -> None:
+    cases = [write_case(tmp_path, name, TRUTH) for name in ("a", "b")]
+    found = find_cases(KnownSystem([FOUND, np.zeros(SHAPE, np.float32)]), cases)
+    lesion = structure_results(found)["lesion"]
+    assert lesion.patients == {"p": pytest.approx(2 * 10 / (12 + 20), abs=1e-4)}
+    assert lesion.summary["dice_per_slice"].mean == pytest.approx(20 / 22 / 2, abs=1e-4)
+    assert lesion.summary["volume_error"].mean == pytest.approx(-8 / 20)
+
+
+def test_where_there_is_no_true_volume_there_is_no_volume_error(tmp_path: Path) -> None:
+    found = find_cases(KnownSystem([FOUND]), [write_case(tmp_path, "a")])
+    lesion = structure_results(found)["lesion"]
+    assert "volume_error" not in lesion.summary
+    assert "opacity_error" not in lesion.summary
+
+
+def test_the_table_of_cases_leaves_empty_what_is_not_defined(tmp_path: Path) -> None:
+    cases = [write_case(tmp_path, "a", TRUTH), write_case(tmp_path, "b")]
+    rows = found_cases(find_cases(KnownSystem([FOUND, FOUND]), cases))
+    write_cases(rows, tmp_path / "folder" / "cases.csv")
+    with (tmp_path / "folder" / "cases.csv").open(newline="") as file:
+        table = {(row["case"], row["structure"]): row for row in csv.DictReader(file)}
+    assert table["a", "lesion"]["volume_error"] == "0.2"
+    assert table["b", "lesion"]["volume_error"] == ""
+    assert table["b", "lesion"]["dice"] == "0.0"
+
+
+def test_a_configuration_is_the_same_for_every_seed_and_folder(tmp_path: Path) -> None:
+    texts = (
+        "seed: 0\nepochs: 3\nstart_weights: here/weights.safetensors\n",
+        "seed: 1\nepochs: 3\nstart_weights: there/weights.safetensors\n",
+        "seed: 1\nepochs: 4\nstart_weights: there/weights.safetensors\n",
+    )
+    digests = []
+    for text in texts:
+        (tmp_path / "config.yaml").write_text(text)
+        digests.append(configuration_digest(tmp_path / "config.yaml"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_bootstrap_leaves_out_what_is_not_defined() -> None:
+    bootstrap = PatientBootstrap(["a", "b", "c"])
+    estimate = bootstrap.mean([0.5, float("nan"), 1.0])
+    assert (estimate.low, estimate.value, estimate.high) == (0.5, 0.75, 1.0)
