@@ -109,4 +109,4 @@ def _read_begun(
 
 
 def _images(cohort: Cohort) -> list[Path]:
-    return [case.image for case in cohort.cases]
+    return [case.image for case in cohort.cases if case.image.is_file()]
