@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,19 @@ def report_of(folder: Path, *, lesions=True, lobes=False, phantom=PHANTOM) -> Re
     return Report(findings, scores, PROVENANCE, (*scan.source.notes, *notes))
 
 
+def program(name: str, package: str) -> str:
+    """Path of another project's program; the test is skipped where it is not installed."""
+    beside_python = Path(sys.executable).parent  # where pip puts programs
+    found = shutil.which(name) or shutil.which(name, path=beside_python)
+    if found is None:
+        pytest.skip(f"{name} is not installed ({package})")
+    return found
+
+
 def errors_of(file: Path) -> list[str]:
     """What dicom3tools' validator finds against the standard."""
-    if shutil.which("dciodvfy") is None:
-        pytest.skip("dciodvfy is not installed (Debian: dicom3tools)")
-    run = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False)
+    validator = program("dciodvfy", "Debian: dicom3tools")
+    run = subprocess.run([validator, str(file)], capture_output=True, text=True, check=False)
     said = (run.stdout + run.stderr).splitlines()
     assert said, "the validator said nothing, so it did not know the object"
     return [line for line in said if line.startswith(("Error", "Abort"))]

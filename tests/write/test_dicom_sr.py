@@ -1,6 +1,5 @@
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -13,7 +12,7 @@ from groundglass.write import dicom_key_images, dicom_seg, dicom_sr, write
 from groundglass.write.dicom_segments import largest_lesions
 from groundglass.write.dicom_source import source_series
 from groundglass.write.record import read_record
-from tests.write.dicom_series import ORIENTATIONS, errors_of, report_of, store
+from tests.write.dicom_series import ORIENTATIONS, errors_of, program, report_of, store
 
 GEOMETRIES = [("axial", False), ("coronal", True), ("sagittal", False), ("oblique", True)]
 
@@ -151,9 +150,7 @@ def test_a_healthy_scan_says_so_with_its_zeros(tmp_path):
 
 
 def test_dcmqi_reads_the_same_numbers(written, tmp_path):
-    reader = shutil.which("tid1500reader")
-    if reader is None:
-        pytest.skip("dcmqi is not installed (PyPI: dcmqi)")
+    reader = program("tid1500reader", "PyPI: dcmqi")
     found, files = written
     asked = ["--inputDICOM", str(files["structured_report.dcm"])]
     asked += ["--outputMetadata", str(tmp_path / "read.json")]
