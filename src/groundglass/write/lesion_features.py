@@ -1,6 +1,6 @@
 """Radiomics: shape and first-order features of each lesion, by the definitions of the IBSI.
 
-The Image Biomarker Standardisation Initiative: Zwanenburg et al., Radiology 2020; 295:328,
+The Image Biomarker Standardization Initiative: Zwanenburg et al., Radiology 2020; 295:328,
 doi:10.1148/radiol.2020191145. Shape comes from SimpleITK, densities from NumPy and SciPy.
 """
 
