@@ -119,6 +119,15 @@ def test_masks_to_measure_by_are_the_same_each_time() -> None:
     assert pair.measure(RANDOM, batches(slices)) == pair.measure(RANDOM, batches(slices))
 
 
+def test_a_state_of_other_networks_is_refused() -> None:
+    pair = alternation()
+    pair.begin(NETWORK)
+    state = pair.state()
+    state["coach"] = {"another": torch.zeros(1)}
+    with pytest.raises(ConfigError, match="start a new one"):
+        pair.restore(NETWORK, state)
+
+
 def toy_slices() -> Tensor:
     """Flat gray with noise, which nobody can paint, in one of four quarters."""
     slices = torch.full((8, 1, 64, 64), 0.5)

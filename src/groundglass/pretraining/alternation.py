@@ -159,11 +159,21 @@ class Alternation:
         }
 
     def restore(self, turn: Turn, state: Mapping[str, Any]) -> None:
-        """Go on from a state that was kept in a turn."""
-        self.network.load_state_dict(state["network"])
-        self.coach.load_state_dict(state["coach"])
+        """Go on from a state that was kept in a turn.
+
+        Raises:
+            ConfigError: If it is of other networks.
+        """
         self.begin(turn)
-        self._optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.network.load_state_dict(state["network"])
+            self.coach.load_state_dict(state["coach"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError):
+            raise ConfigError(
+                "found a checkpoint of other networks, expected those of the run's settings and of "
+                "this version; resume with the version that began the run, or start a new one"
+            ) from None
 
     def _step(self, turn: Turn, gray: Tensor) -> dict[str, float]:
         mask, divergence = self._mask(turn, gray)
