@@ -1,0 +1,71 @@
+"""Labels that a system gives itself, round by round."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.errors import CohortError, ConfigError
+from groundglass.systems.card import home
+from groundglass.training.progressive import learn_progressively
+from tests.systems.system_tester import cohort_table
+
+__all__ = ["cohort_table"]
+
+SMOKE = home("ss_inf_net") / "smoke.yaml"
+
+
+@pytest.fixture
+def unlabeled(cohort_table: Path, tmp_path: Path) -> Path:
+    """Three slices of a patient who is in no other table."""
+    cases = [
+        case.model_copy(
+            update={
+                "case": f"unlabeled-{case.case}",
+                "patient": "somebody",
+                "lesions": None,
+                "lesions_values": "",
+            }
+        )
+        for case in Cohort.read([cohort_table]).split("train")
+    ]
+    write_cohort(cases, tmp_path / "unlabeled.csv")
+    return tmp_path / "unlabeled.csv"
+
+
+def test_each_round_learns_from_the_labels_of_the_last(
+    cohort_table: Path, unlabeled: Path, tmp_path: Path
+) -> None:
+    run = learn_progressively(
+        "ss_inf_net",
+        [cohort_table],
+        unlabeled,
+        tmp_path / "runs",
+        group=2,
+        recipe=SMOKE,
+        overrides=["epochs=1", "draws_per_epoch=4"],
+    )
+    assert run.folder.name == "round-002"
+    learned = Cohort.read([run.folder / "cohort.csv"]).split("train")
+    made = [case for case in learned if case.patient == "somebody"]
+    assert len(made) == 3
+    for case in made:
+        assert isinstance(case.lesions, Path)
+        mask = cv2.imread(str(case.lesions), cv2.IMREAD_GRAYSCALE)
+        assert mask.shape == case.read_image().shape
+        assert set(np.unique(mask)) <= {0, 255}
+    first = Cohort.read([tmp_path / "runs" / "round-001" / "cohort.csv"]).split("train")
+    assert sum(case.patient == "somebody" for case in first) == 2
+    assert "round-001/weights.safetensors" in (run.folder / "config.yaml").read_text()
+
+
+def test_a_patient_with_labeled_slices_is_refused(cohort_table: Path, tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="phantom 0"):
+        learn_progressively("ss_inf_net", [cohort_table], cohort_table, tmp_path / "runs")
+
+
+def test_a_group_of_nothing_is_refused(cohort_table: Path, unlabeled: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="group of 0"):
+        learn_progressively("ss_inf_net", [cohort_table], unlabeled, tmp_path / "runs", group=0)
