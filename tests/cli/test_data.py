@@ -1,6 +1,8 @@
 import csv
 import json
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -83,3 +85,21 @@ def test_an_unknown_data_set_is_refused(tmp_path):
     result = run("data", "import", "imagenet", tmp_path, "--out", tmp_path / "cohort.csv")
     assert result.exit_code == 1
     assert "medseg" in result.stderr
+
+
+def test_a_check_lists_every_fault_and_stores_what_it_found(tmp_path):
+    table = tmp_path / "cohort.csv"
+    table.write_text("case,patient,split,image\na,p,train,a.png\nb,q,test,b.png\n")
+    result = run("data", "check", table)
+    assert result.exit_code == 1
+    assert result.stderr.count("missing") == 2
+    assert len(json.loads((tmp_path / "cohort.check.json").read_text())["faults"]) == 2
+
+
+def test_a_sound_cohort_passes_the_check(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 5), np.uint8))
+    table = tmp_path / "cohort.csv"
+    table.write_text("case,patient,split,image\na,p,train,a.png\n")
+    result = run("data", "check", table, "--out", tmp_path / "found.json")
+    assert result.exit_code == 0
+    assert json.loads((tmp_path / "found.json").read_text())["cases"] == {"train": 1}

@@ -74,9 +74,34 @@ def test_a_repeated_case_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     made = case(tmp_path, "a", "p1", "train")
+    write_cohort([made], tmp_path / "cohort.csv")
     made.image.unlink()
-    with pytest.raises(CohortError, match="1 files missing"):
-        Cohort([made])
+    with pytest.raises(CohortError, match=r"'a': image file '.*a\.png' missing"):
+        Cohort.read([tmp_path / "cohort.csv"])
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("a,p,train,a.png,,,4", "line 2, stage"),
+        ("a,p,train,a.png,a.png,255:lobe,", "'255:lobe' is not VALUE:MEANING"),
+        ("a,p,train,a.png,a.png,300:both,", "'300:both' is not VALUE:MEANING"),
+        ("a,,train,a.png,,,", "line 2, patient"),
+    ],
+)
+def test_a_cell_that_means_nothing_is_refused(tmp_path: Path, row: str, words: str) -> None:
+    picture(tmp_path / "a.png")
+    table = tmp_path / "t.csv"
+    table.write_text(f"case,patient,split,image,lungs,lungs_values,stage\n{row}\n")
+    with pytest.raises(CohortError, match=words):
+        Cohort.read([table])
+
+
+def test_class_stage_and_modality_are_read_back(tmp_path: Path) -> None:
+    made = case(tmp_path, "a", "p1", "train", label="COVID", stage=2, modality="radiograph")
+    write_cohort([made], tmp_path / "cohort.csv")
+    (found,) = Cohort.read([tmp_path / "cohort.csv"]).cases
+    assert (found.label, found.stage, found.modality) == ("COVID", 2, "radiograph")
 
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:

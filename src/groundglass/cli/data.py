@@ -62,13 +62,43 @@ def import_data(
 ) -> None:
     """Turn a known public data set into a table of cases."""
     from groundglass.data.cohort import write_cohort
-    from groundglass.data.importers import import_cases
+    from groundglass.data.importers import REMARKS, import_cases
     from groundglass.write import check_folder
 
     check_folder(out.parent)
     cases = import_cases(name, folder)
     write_cohort(cases, out)
     say(f"{len(cases)} cases in {out}", "green")
+    if name in REMARKS:
+        say(REMARKS[name])
+
+
+@data.command("check")
+def check_data(
+    tables: Annotated[list[Path], typer.Argument(help="Tables of cases.", metavar="CSV...")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="File of the result; CSV.check.json if not given.", metavar="JSON"
+        ),
+    ] = None,
+) -> None:
+    """Look into every file of a cohort, and for near-duplicates across its splits."""
+    from groundglass.data.cohort import Cohort, read_table
+    from groundglass.data.leaks import check_cohort
+
+    cohort = Cohort([case for table in tables for case in read_table(table)])
+    check = check_cohort(cohort.cases)
+    out = out or tables[0].with_suffix(".check.json")
+    out.write_text(check.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for fault in check.faults:
+        say(fault, "red")
+    for warning in check.warnings():
+        say(warning, "yellow")
+    counts = ", ".join(f"{number} {split}" for split, number in check.cases.items())
+    say(f"{counts}: {len(check.faults)} faults; details in {out}")
+    if check.faults:
+        raise typer.Exit(1)
 
 
 @data.command("gray")

@@ -1,10 +1,18 @@
 """Known public data sets, turned into cohort tables; the data stay where they are."""
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from groundglass.data.cohort import Case, split_name
+from groundglass.data.case import Case, split_name
+from groundglass.data.class_importers import (
+    import_covid_ct,
+    import_covid_ct_md,
+    import_cxr_actualmed,
+    import_cxr_figure1,
+    import_cxr_ieee8023,
+    rows_of,
+)
+from groundglass.data.splits import split_patients
 from groundglass.errors import CohortError, UnknownNameError
 from groundglass.labels import Lesion
 
@@ -28,7 +36,7 @@ def import_covid_ct_seg(folder: Path) -> list[Case]:
             lesions=folder / "infection" / row["file"],
             lesions_values=f"255:{int(Lesion.UNSPECIFIED)}",
         )
-        for row in _rows(folder / "index.csv")
+        for row in rows_of(folder / "index.csv")
     ]
     if (folder / "negatives.csv").is_file():
         cases += [
@@ -40,7 +48,7 @@ def import_covid_ct_seg(folder: Path) -> list[Case]:
                 image=folder / "negatives" / row["file"],
                 lesions="none",
             )
-            for row in _rows(folder / "negatives.csv")
+            for row in rows_of(folder / "negatives.csv")
         ]
     return cases
 
@@ -55,7 +63,7 @@ def import_medseg(folder: Path, split_column: str = "grouped_split") -> list[Cas
         split_column: ``grouped_split``, where no group crosses, or ``infnet_split``, the published
             one; that one tears groups apart, so each slice then counts as a patient of its own.
     """
-    rows = list(_rows(folder / "index.csv"))
+    rows = list(rows_of(folder / "index.csv"))
     by_group = split_column == "grouped_split"
     groups = sorted({r["group"] for r in rows if r[split_column] == "train"})
     held_out = set(groups[::8]) if by_group else set()
@@ -67,8 +75,39 @@ def import_medseg(folder: Path, split_column: str = "grouped_split") -> list[Cas
             image=folder / "images" / f"{int(row['id']):02d}.png",
             lesions=folder / "masks" / f"{int(row['id']):02d}.png",
             lesions_values="1:1 2:2",
+            group=row["group"],
         )
         for row in rows
+    ]
+
+
+def import_lidc_nodule_patches(folder: Path) -> list[Case]:
+    """Pulmonary nodules of LIDC-IDRI (Armato et al. 2011), 50 x 50 pixels around each.
+
+    The lesion is what any of four readers marked. The split is drawn by patient.
+
+    Args:
+        folder: Holds ``images/`` with ``PATIENT_..._union.png`` beside each picture.
+    """
+    masks = sorted((folder / "images").glob("*_union.png"))
+    if not masks:
+        raise CohortError(
+            f"found no '*_union.png' in '{folder.name}/images', expected a mask beside each "
+            "picture; check the folder"
+        )
+    names = {mask: mask.stem.removesuffix("_union") for mask in masks}
+    splits = split_patients(name.partition("_")[0] for name in names.values())
+    return [
+        Case(
+            case=name,
+            patient=name.partition("_")[0],
+            split=splits[name.partition("_")[0]],
+            image=mask.with_name(f"{name}.png"),
+            lesions=mask,
+            lesions_values=f"255:{int(Lesion.UNSPECIFIED)}",
+            label="nodule",
+        )
+        for mask, name in names.items()
     ]
 
 
@@ -76,8 +115,26 @@ IMPORTERS: dict[str, Callable[[Path], list[Case]]] = {
     "covid-ct-seg": import_covid_ct_seg,
     "medseg": import_medseg,
     "medseg-published": lambda folder: import_medseg(folder, "infnet_split"),
+    "covid-ct": import_covid_ct,
+    "covid-ct-md": import_covid_ct_md,
+    "cxr-ieee8023": import_cxr_ieee8023,
+    "cxr-actualmed": import_cxr_actualmed,
+    "cxr-figure1": import_cxr_figure1,
+    "lidc-nodule-patches": import_lidc_nodule_patches,
 }
 """Importers by the name that ``groundglass data import`` takes."""
+
+REMARKS = {
+    "medseg-published": "this published split tears slices of one look apart; "
+    "'groundglass data check' counts them, and 'medseg' does not",
+    "cxr-ieee8023": "lateral radiographs and the published lung masks, which are of other sizes, "
+    "are left out; the split is drawn by patient",
+    "cxr-actualmed": "radiographs without a picture are left out; all are for the test",
+    "cxr-figure1": "all are for the test",
+    "covid-ct-md": "each case is a whole series; all are for the test",
+    "lidc-nodule-patches": "the split is drawn by patient",
+}
+"""What a person should know who imports a data set."""
 
 
 def import_cases(name: str, folder: Path) -> list[Case]:
@@ -89,11 +146,10 @@ def import_cases(name: str, folder: Path) -> list[Case]:
     """
     if name not in IMPORTERS:
         raise UnknownNameError.of("data set", name, IMPORTERS)
-    return IMPORTERS[name](folder.resolve())
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    if not table.is_file():
-        raise CohortError(f"found no '{table.name}' in '{table.parent.name}'; check the folder")
-    with table.open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+    try:
+        return IMPORTERS[name](folder.resolve())
+    except KeyError as error:
+        raise CohortError(
+            f"found no column {error} in the table of '{folder.name}', expected the layout of "
+            f"{name}; check the name and the folder"
+        ) from None

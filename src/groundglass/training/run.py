@@ -29,9 +29,10 @@ class Run:
     """The folder of a training run.
 
     Attributes:
-        folder: Holds ``config.yaml``, ``cohort.csv``, ``cohort.sha256``, ``environment.json``,
-            ``metrics.csv``, ``checkpoints/``; once finished ``weights.safetensors``, ``card.yaml``
-            and ``throughput.json``; where asked for ``start_weights.json`` and ``tensorboard/``.
+        folder: Holds ``config.yaml``, ``cohort.csv``, ``cohort.sha256``, ``cohort_check.json``,
+            ``environment.json``, ``metrics.csv``, ``checkpoints/``; once finished
+            ``weights.safetensors``, ``card.yaml`` and ``throughput.json``; where asked for
+            ``start_weights.json`` and ``tensorboard/``.
     """
 
     folder: Path
@@ -50,6 +51,11 @@ class Run:
     def checksums(self) -> Path:
         """Checksums of the cases' files, as ``sha256sum --check`` reads them."""
         return self.folder / "cohort.sha256"
+
+    @property
+    def cohort_check(self) -> Path:
+        """What the splits of the cohort share."""
+        return self.folder / "cohort_check.json"
 
     @property
     def metrics(self) -> Path:

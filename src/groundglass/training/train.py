@@ -1,5 +1,6 @@
 """Train a system on a cohort: one function for all of them, resumable at any moment."""
 
+import logging
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.data.leaks import check_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
 from groundglass.systems.card import Weights, home, load_card, write_card
@@ -18,6 +20,8 @@ from groundglass.training.fit import fit
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run, replace_text, save_weights
 from groundglass.training.watcher import Watcher
+
+_log = logging.getLogger(__name__)
 
 _CHANGE_NOTHING = ("devices", "threads", "workers", "logger")
 """Settings that a resumed run may have differently."""
@@ -75,7 +79,7 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         )
     _refuse_missing_splits(cohort, config)
     if not resume and _is_first_process():
-        _begin(run, config, cohort)
+        _begin(run, config, cohort, watcher)
     module, throughput = fit(run, config, cohort, parts, watcher)
     if _is_first_process():
         _keep_weights(run, config, module)
@@ -90,11 +94,16 @@ def _refuse_begun(run: Run) -> None:
         )
 
 
-def _begin(run: Run, config: RunConfig, cohort: Cohort) -> None:
+def _begin(run: Run, config: RunConfig, cohort: Cohort, watcher: Watcher) -> None:
     """Make the folder; the config comes last and says that all is there."""
+    check = check_cohort(cohort.cases)
+    for warning in check.warnings():
+        _log.warning(warning)
+        watcher.line(warning)
     run.folder.mkdir(parents=True, exist_ok=True)
     write_cohort(cohort.cases, run.cohort)
     run.write_checksums(_files(cohort.cases))
+    replace_text(run.cohort_check, check.model_dump_json(indent=2) + "\n")
     replace_text(run.config, config.dump())
 
 
@@ -138,8 +147,10 @@ def _is_first_process() -> bool:
 
 
 def _files(cases: Sequence[Case]) -> list[Path]:
-    found = (path for case in cases for path in (case.image, case.lungs, case.lesions))
-    return list(dict.fromkeys(path for path in found if isinstance(path, Path)))
+    """Every file once, those in the folders of series as well."""
+    named = dict.fromkeys(path for case in cases for path in case.files.values())
+    files = [[path] if path.is_file() else sorted(path.rglob("*")) for path in named]
+    return [path for some in files for path in some if path.is_file()]
 
 
 def _keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:

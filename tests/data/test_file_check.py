@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from groundglass.data.case import Case
+from groundglass.data.file_check import find_faults, refuse_faults
+from groundglass.errors import CohortError
+
+
+def write(path: Path, shape: tuple[int, int] = (8, 9), value: int = 0) -> Path:
+    cv2.imwrite(str(path), np.full(shape, value, np.uint8))
+    return path
+
+
+def case(folder: Path, **files: Path) -> Case:
+    given = {"image": write(folder / "image.png"), **files}
+    values = {"lesions_values": "1:1 2:2"} if "lesions" in files else {}
+    return Case.model_validate({"case": "a", "patient": "p", "split": "train", **given, **values})
+
+
+def test_sound_files_have_no_fault(tmp_path: Path) -> None:
+    assert find_faults([case(tmp_path, lesions=write(tmp_path / "m.png", value=2))]) == []
+
+
+def test_a_mask_of_another_size_is_a_fault(tmp_path: Path) -> None:
+    made = case(tmp_path, lesions=write(tmp_path / "m.png", (9, 8)))
+    assert find_faults([made]) == ["case 'a': lesions of 9 x 8 pixels, an image of 8 x 9"]
+
+
+def test_a_value_without_meaning_is_a_fault(tmp_path: Path) -> None:
+    made = case(tmp_path, lesions=write(tmp_path / "m.png", value=7))
+    assert find_faults([made]) == ["case 'a': lesions with 7, which lesions_values does not name"]
+
+
+def test_a_file_that_is_no_picture_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "m.png").write_text("not a picture")
+    (fault,) = find_faults([case(tmp_path, lesions=tmp_path / "m.png")])
+    assert fault.startswith("case 'a': lesions file")
+    assert fault.endswith("which is no picture")
+
+
+def test_the_folder_of_a_series_must_hold_something(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    series = Case(case="a", patient="p", split="test", image=folder, label="COVID-19")
+    assert find_faults([series]) == ["case 'a': the folder of its series is empty"]
+    (folder / "1.dcm").touch()
+    assert find_faults([series]) == []
+
+
+def test_faults_are_counted_when_they_are_refused() -> None:
+    refuse_faults([])
+    with pytest.raises(CohortError, match=r"found one and 2 more faults, .* data check"):
+        refuse_faults(["one", "two", "three"])
