@@ -1,5 +1,6 @@
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from groundglass.cli.options import DEFAULT_SYSTEM
 from groundglass.errors import GeometryError, UnreadableScanError
 from groundglass.labels import Lesion, Lung
 from groundglass.provenance import describe
-from groundglass.report import Report
+from groundglass.report import Outcome, Quality, QualityCheck, Report
 from groundglass.scan import Note
 from groundglass.severity import score_all
 from groundglass.write import DEFAULT_FORMATS, FORMATS
@@ -72,7 +73,7 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
     result = run(
         *("analyze", "scan", "--out", tmp_path, "--system", "mine", "--format", "html"),
         *("--format", "json", "--series", "3", "--tolerate", "gap", "--tolerate", "tilt"),
-        *("--device", "cuda", "--lobes", "lobes.nii.gz", "--radiomics"),
+        *("--device", "cuda", "--lobes", "lobes.nii.gz", "--radiomics", "--uncertainty"),
     )
     assert result.exit_code == 0
     (path,), options = asked["analyze"]
@@ -83,6 +84,7 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
         "tolerate": ["gap", "tilt"],
         "device": "cuda",
         "lobes": "lobes.nii.gz",
+        "uncertainty": True,
     }
     assert asked["write"][0] == (report, tmp_path, ["html", "json", "radiomics"])
 
@@ -102,6 +104,32 @@ def test_a_format_that_the_scan_does_not_allow_is_refused_once_it_is_read(asked,
 def test_the_default_system_is_that_of_the_library():
     parameters = inspect.signature(analyze_function).parameters
     assert parameters["system"].default == DEFAULT_SYSTEM
+
+
+def test_withheld_scores_end_with_code_3_and_the_reason_in_one_line(
+    asked, monkeypatch, report, tmp_path
+):
+    check = QualityCheck(
+        name="lungs-cut",
+        title="lung on the first or last slice, of its largest section",
+        outcome=Outcome.WITHHELD,
+        measured="71 %",
+        limit="withheld above 50 %",
+        source="own limit",
+        message="The scan ends within the lungs.",
+    )
+    withheld = replace(report, scores=(), quality=Quality(checks=(check,)))
+    monkeypatch.setattr("groundglass.analyze.analyze", lambda *_args, **_options: withheld)
+    result = run("analyze", "scan", "--out", tmp_path, "--json")
+    assert result.exit_code == 3
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("scores withheld: found lung on the first or last slice")
+    assert "71 %" in last
+    assert "withheld above 50 %" in last
+    assert asked["write"][0][0] is withheld
+    record = json.loads(result.stdout)
+    assert record["scores"] == record["slices"] == []
+    assert record["quality"]["outcome"] == "withheld"
 
 
 def test_people_see_scores_notes_and_files_on_stderr_and_programs_nothing(asked, tmp_path):

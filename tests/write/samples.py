@@ -7,7 +7,7 @@ from pydicom import Dataset
 from groundglass.findings import Findings
 from groundglass.labels import Lesion, Lung
 from groundglass.mask import Mask
-from groundglass.report import Provenance, Report
+from groundglass.report import Outcome, Provenance, Quality, QualityCheck, Report
 from groundglass.scan import CTScan, CTSlices, Note, Source
 from groundglass.score import Score
 
@@ -128,3 +128,27 @@ def report(findings=None, *, notes=(GAP,)):
     findings = volume() if findings is None else findings
     volumes = isinstance(findings.scan, CTScan)
     return Report(findings, scores(volumes=volumes), PROVENANCE, tuple(notes))
+
+
+def quality(outcome=Outcome.WARNING):
+    """A check that passed and one with the given outcome."""
+    passed = QualityCheck(
+        name="lung-volume",
+        title="volume of both lungs",
+        outcome=Outcome.PASS,
+        measured="4812 ml",
+        value=4811.6,
+        unit="ml",
+        limit="warning below 1500 ml",
+        source="a publication",
+    )
+    other = QualityCheck(
+        name="metal",
+        title="share of the body that is metal",
+        outcome=outcome,
+        measured="0.7 %",
+        limit="warning above 0.01 %; withheld above 0.5 %",
+        source="own limit",
+        message="There is metal in the body.",
+    )
+    return Quality(checks=(passed, other))

@@ -5,9 +5,10 @@ import pytest
 from groundglass.report import Report
 from groundglass.scan import Note, Source
 from groundglass.severity import SCORES, score_all
+from groundglass.severity.intervals import WITHOUT_LESIONS, score_with_intervals
 from groundglass.write import table, write
-from groundglass.write.table import COLUMNS, column, table_row
-from tests.write.samples import PROVENANCE, pictures, report, score, volume
+from groundglass.write.table import COLUMNS, INTERVAL_COLUMNS, column, table_row
+from tests.write.samples import PROVENANCE, pictures, quality, report, score, volume
 
 
 def read_rows(file):
@@ -113,6 +114,8 @@ def test_the_columns_are_pinned():
                 "_left_lower_lobe",
             )
         ),
+        "quality",
+        "quality_findings",
         "notes",
         "study_instance_uid",
         "series_instance_uid",
@@ -122,11 +125,28 @@ def test_the_columns_are_pinned():
         "regions_source",
         "groundglass_version",
         "created",
+        *INTERVAL_COLUMNS,
     ) == COLUMNS
 
 
 def test_every_pinned_score_exists():
     assert set(table.SCORES) <= set(SCORES)
+
+
+def test_every_score_of_lesions_has_columns_for_its_interval():
+    assert set(table.WITHOUT_INTERVAL) == WITHOUT_LESIONS
+
+
+def test_interval_and_quality_have_their_cells():
+    findings = volume()
+    scores, _ = score_with_intervals(findings)
+    row = table_row(Report(findings, scores, PROVENANCE, quality=quality()))
+    opacity = scores[0]
+    assert row["percentage_of_opacity_low"] == f"{opacity.interval[0]:.4f}".rstrip("0")
+    assert row["percentage_of_opacity_high"] == f"{opacity.interval[1]:.4f}".rstrip("0")
+    assert float(row["percentage_of_opacity_low"]) < float(row["percentage_of_opacity_high"])
+    assert row["quality"] == "warning"
+    assert row["quality_findings"] == "metal"
 
 
 @pytest.mark.parametrize("findings", [volume(), pictures()], ids=["volume", "pictures"])

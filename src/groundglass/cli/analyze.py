@@ -55,6 +55,13 @@ def analyze(
             "--radiomics", help="Write shape and density of each lesion as well: lesions.csv."
         ),
     ] = False,
+    uncertainty: Annotated[
+        bool,
+        typer.Option(
+            "--uncertainty",
+            help="Widen intervals by what the system finds on variants of the scan; slow.",
+        ),
+    ] = False,
     as_json: Json = False,
     deidentify: Deidentify = False,
     dates: Dates = None,
@@ -62,10 +69,11 @@ def analyze(
 ) -> None:
     """Analyze a chest CT and write a report.
 
-    Finds the lungs and the pneumonia in them, and scores the severity.
+    Finds the lungs and the pneumonia in them, and scores the severity. Where quality control finds
+    the scan unfit to be measured, there are no scores, and the exit code is 3.
     """
     from groundglass.analyze import analyze
-    from groundglass.cli.summary import say_report
+    from groundglass.cli.summary import refuse_withheld, say_report
     from groundglass.write import check_folder, check_formats, write
     from groundglass.write.record import record_of
 
@@ -81,6 +89,7 @@ def analyze(
             tolerate=tolerate or (),
             device=device,
             lobes=lobes,
+            uncertainty=uncertainty,
             progress=progress,
             check=partial(check_formats, formats),
         )
@@ -89,6 +98,7 @@ def analyze(
     say_report(report, files)
     if as_json:
         say_json(record_of(report).model_dump_json(indent=2))
+    refuse_withheld(report)
 
 
 @commands.command()

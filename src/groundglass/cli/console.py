@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from groundglass.errors import GroundglassError
+from groundglass.errors import GroundglassError, WithheldError
 
 if TYPE_CHECKING:  # rich takes a third of the time of `--help`, which does not need it
     from rich.console import Console
@@ -20,6 +20,7 @@ NOISY_PACKAGES = "pydicom|pylibjpeg|openjpeg|highdicom|nibabel|torch|torchvision
 """Packages whose warnings on odd files and old calls say nothing that a report does not say."""
 
 EXIT_STOPPED = 130
+EXIT_WITHHELD = 3
 
 
 class CommandGroup(TyperGroup):
@@ -43,8 +44,8 @@ class CommandGroup(TyperGroup):
 def exit_codes(*, debug: bool) -> Iterator[None]:
     """Turn what a command raises into one line on stderr and an exit code.
 
-    1 for what groundglass refuses and for bugs, 130 for Ctrl-C; wrong usage stays with typer,
-    which ends with 2.
+    1 for what groundglass refuses and for bugs, 3 where quality control withheld the scores, 130
+    for Ctrl-C; wrong usage stays with typer, which ends with 2.
 
     Args:
         debug: Whether the traceback is shown before the line.
@@ -62,7 +63,8 @@ def exit_codes(*, debug: bool) -> Iterator[None]:
         if debug:
             stderr().print_exception()
         say(one_line(error), "red")
-        raise typer.Exit(1) from None
+        withheld = isinstance(error, WithheldError)
+        raise typer.Exit(EXIT_WITHHELD if withheld else 1) from None
 
 
 def one_line(error: Exception) -> str:

@@ -7,29 +7,56 @@ from rich import box
 from rich.table import Table
 
 from groundglass.cli.console import say, stderr
+from groundglass.errors import WithheldError
 from groundglass.labels import Lung
-from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Report
 from groundglass.scan import Note
 from groundglass.write.wording import printable, quantity
 
 
 def say_report(report: Report, files: Sequence[Path]) -> None:
     """Print scores, notes and files of a report."""
-    table = Table(box=box.SIMPLE, title=printable(report.findings.scan.source.name))
-    table.add_column("")
-    for heading in ("both lungs", *(lung.title for lung in Lung)):
-        table.add_column(heading, justify="right")
-    for score in report.scores:
-        parts = (score.parts.get(lung.title) for lung in Lung)
-        shown = ("" if part is None else quantity(part, score.unit) for part in parts)
-        table.add_row(score.title, quantity(score.value, score.unit), *shown)
-    stderr().print(table)
+    if report.scores:
+        stderr().print(_table(report))
     for score in report.scores:
         if score.meaning:
             say(f"{score.title}: {score.meaning}")
+        if score.caution:
+            say(f"{score.title}: {score.caution}", "yellow")
+    for check in report.quality.checks if report.quality else ():
+        if check.message:
+            say(f"quality, {check.outcome} ({check.name}): {check.message}", "yellow")
     say_notes(report.notes)
     say_files(files)
     say(NOT_A_MEDICAL_DEVICE, "dim")
+
+
+def refuse_withheld(report: Report) -> None:
+    """Say in one line why there are no scores, if quality control withheld them.
+
+    Raises:
+        WithheldError: With what was measured and its limit.
+    """
+    if report.quality is None or not report.withheld:
+        return
+    first = report.quality.having(Outcome.WITHHELD)[0]
+    raise WithheldError(
+        f"scores withheld: found {first.title} {first.measured}, expected it within its limits "
+        f"({first.limit}); give a scan that passes, the report says more"
+    )
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=box.SIMPLE, title=printable(report.findings.scan.source.name))
+    table.add_column("")
+    for heading in ("both lungs", "interval", *(lung.title for lung in Lung)):
+        table.add_column(heading, justify="right")
+    for score in report.scores:
+        ends = dict.fromkeys(quantity(end, score.unit) for end in score.interval or ())
+        parts = (score.parts.get(lung.title) for lung in Lung)
+        shown = ("" if part is None else quantity(part, score.unit) for part in parts)
+        table.add_row(score.title, quantity(score.value, score.unit), " to ".join(ends), *shown)
+    return table
 
 
 def say_notes(notes: Sequence[Note]) -> None:

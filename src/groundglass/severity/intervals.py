@@ -118,7 +118,7 @@ def cut_to_lungs(findings: Findings) -> Findings:
     if not isinstance(scan, CTScan):
         return findings
     box = _box(lungs.array)
-    near = CTScan(scan.voxels[box], scan.source)  # type: ignore[index]  # annotated for one
+    near = type(scan)(scan.voxels[box], scan.source)  # type: ignore[index]  # annotated for one
     masks = {
         name: Mask.on(near, mask.array[box], mask.labels)
         for name in ("lungs", "lesions", "lobes", "regions")

@@ -41,6 +41,8 @@ class Format:
         needs_series: Whether it can be written for scans that were read from DICOM alone.
         package: Package of the extra ``pdf`` that it needs.
         needs_volume: Whether it can be written for volumes alone, not for pictures.
+        numbers_alone: Whether it holds nothing but numbers, and is left out where quality control
+            withheld them.
     """
 
     meaning: str
@@ -48,6 +50,7 @@ class Format:
     needs_series: bool = False
     package: str = ""
     needs_volume: bool = False
+    numbers_alone: bool = False
 
     @property
     def writer(self) -> "Callable[[Report, Path], list[Path]]":
@@ -65,19 +68,27 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "Shape and density of each lesion, a table row for each.",
             f"{__name__}.lesion_table",
             needs_volume=True,
+            numbers_alone=True,
         ),
         "nifti": Format("The masks as NIfTI (as PNG for pictures).", f"{__name__}.masks"),
         "pdf": Format(
             "The page as PDF (needs groundglass[pdf]).", f"{__name__}.pdf", package="weasyprint"
         ),
-        "fhir": Format("The scores as FHIR R4 DiagnosticReport.", f"{__name__}.fhir"),
+        "fhir": Format(
+            "The scores as FHIR R4 DiagnosticReport.", f"{__name__}.fhir", numbers_alone=True
+        ),
         "seg": Format("The masks as DICOM Segmentation.", f"{__name__}.dicom_seg", True),
         "seg-labelmap": Format(
             "The masks as compressed DICOM Label Map Segmentations.",
             f"{__name__}.dicom_labelmap",
             True,
         ),
-        "sr": Format("The scores as DICOM structured report.", f"{__name__}.dicom_sr", True),
+        "sr": Format(
+            "The scores as DICOM structured report.",
+            f"{__name__}.dicom_sr",
+            True,
+            numbers_alone=True,
+        ),
         "ko": Format(
             "The key images as DICOM Key Object Selection.", f"{__name__}.dicom_key_images", True
         ),
@@ -141,10 +152,12 @@ def make_formats(report: "Report", at: Path, formats: Collection[str]) -> list[P
         formats: Names in ``FORMATS`` that the scan allows; see :func:`check_formats`.
 
     Returns:
-        The files, in the order of ``formats``.
+        The files, in the order of ``formats``; those that hold nothing but numbers are left out
+        where quality control withheld them.
     """
-    made = {name: FORMATS[name].writer(report, at) for name in FORMATS if name in formats}
-    return [file for name in dict.fromkeys(formats) for file in made[name]]
+    allowed = [n for n in formats if not (report.withheld and FORMATS[n].numbers_alone)]
+    made = {name: FORMATS[name].writer(report, at) for name in FORMATS if name in allowed}
+    return [file for name in dict.fromkeys(allowed) for file in made[name]]
 
 
 def check_formats(formats: Collection[str], scan: "Scan") -> None:

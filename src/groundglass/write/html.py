@@ -82,7 +82,12 @@ def page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"printable": printable, "shown": shown, "total": total}
+    environment.filters |= {
+        "printable": printable,
+        "shown": shown,
+        "total": total,
+        "interval": interval,
+    }
     return environment.get_template("report.html.j2").render(
         version=__version__,
         warning=NOT_A_MEDICAL_DEVICE,
@@ -92,7 +97,7 @@ def page(report: Report) -> str:
         scores=report.scores,
         lungs=list(Lung),
         region_map=region_map(report),
-        figures=list(_figures(findings, rows, chosen)),
+        figures=list(_figures(report, rows, chosen)),
         is_volume=isinstance(findings.scan, CTScan),
         without_scan=isinstance(findings.scan, CTGrid),
         window=_window(),
@@ -100,7 +105,9 @@ def page(report: Report) -> str:
         lesion_found=bool(lesion_weights(rows).any()),
         left_out=len(rows) - len(chosen),
         kinds=_kinds_found(rows),
-        course=_course(findings, rows, chosen),
+        course=None if report.withheld else _course(findings, rows, chosen),
+        quality=report.quality,
+        varied="uncertainty" in report.provenance.settings,
         notes=report.notes,
         corrections=report.provenance.corrections,
         methods=methods(report.provenance, report.scores),
@@ -124,6 +131,14 @@ def total(score: Score) -> str:
     """The value of the whole patient; a sum of grades with the most that it can be."""
     text = shown(score, score.value)
     return f"{text} of {score.maximum:.0f}" if text.isdigit() and score.maximum else text
+
+
+def interval(score: Score) -> str:
+    """The interval of a score; one value where both ends read the same, nothing without one."""
+    if score.interval is None:
+        return ""
+    low, high = (shown(score, end) for end in score.interval)
+    return low if low == high else f"{low} to {high}"
 
 
 def _chosen(findings: Findings, rows: list[SliceRow]) -> list[int]:
@@ -154,7 +169,8 @@ def _window() -> str:
     return f"level {level}, width {quantity(high - low, 'HU')}"
 
 
-def _figures(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Iterator[Figure]:
+def _figures(report: Report, rows: list[SliceRow], chosen: list[int]) -> Iterator[Figure]:
+    findings = report.findings
     box = figures.lung_box(findings) if isinstance(findings.scan, CTScan) else None
     for index in chosen:
         row = rows[index]
@@ -164,7 +180,8 @@ def _figures(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Ite
             "" if row.position_mm is None else f"{_signed(row.position_mm)}{NARROW_SPACE}mm, "
         )
         plane = figures.axial(findings, index, box)
-        yield _figure(plane, name, f"{position}{share}")
+        detail = f"{position}{share}" if not report.withheld else position.rstrip(", ")
+        yield _figure(plane, name, detail)
 
 
 def _figure(plane: Plane, caption: str, detail: str = "") -> Figure:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundglass.errors import UnreadableScanError
 from groundglass.labels import Label, Lesion, Lobe, Lung, Region
-from groundglass.report import NOT_A_MEDICAL_DEVICE, Provenance, Report
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Provenance, QualityCheck, Report
 from groundglass.scan import CTScan
 from groundglass.score import Score
 from groundglass.version import __version__
@@ -45,6 +45,18 @@ class LabelRecord(BaseModel):
 
     color: str
     """Display color, `#rrggbb`."""
+
+
+class QualityRecord(BaseModel):
+    """What was looked at before anything was measured."""
+
+    model_config = _CONFIG
+
+    outcome: Outcome
+    """The worst outcome of all checks; `withheld`: there are no scores."""
+
+    checks: list[QualityCheck]
+    """Every check that the scan allows, in reading order."""
 
 
 class ScanRecord(BaseModel):
@@ -88,11 +100,15 @@ class ReportRecord(BaseModel):
     scan: ScanRecord
     """The scan that was analyzed."""
 
+    quality: QualityRecord | None = None
+    """What quality control found; null where it was not done."""
+
     scores: list[Score]
-    """Every score the scan allows, in reading order."""
+    """Every score the scan allows, in reading order; empty where they were withheld."""
 
     slices: list[SliceRow]
-    """Lung and opacity slice by slice, from head to feet; or picture by picture."""
+    """Lung and opacity slice by slice, from head to feet; or picture by picture. Empty where
+    scores were withheld."""
 
     lungs: dict[str, LabelRecord]
     """Label numbers of the lungs mask."""
@@ -140,8 +156,9 @@ def record_of(report: Report) -> ReportRecord:
             shape=scan.slices.shape if isinstance(scan, CTScan) else None,
             spacing_mm=scan.spacing_mm if isinstance(scan, CTScan) else None,
         ),
+        quality=_quality(report),
         scores=list(report.scores),
-        slices=slice_table(report.findings),
+        slices=[] if report.withheld else slice_table(report.findings),
         lungs=_labels(Lung),
         lesions=_labels(Lesion),
         lobes=_labels(Lobe) if report.findings.lobes else {},
@@ -177,6 +194,12 @@ def schema_text() -> str:
     schema: dict[str, Any] = ReportRecord.model_json_schema(mode="serialization")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _quality(report: Report) -> QualityRecord | None:
+    if report.quality is None:
+        return None
+    return QualityRecord(outcome=report.quality.outcome, checks=list(report.quality.checks))
 
 
 def _labels(labels: type[Label]) -> dict[str, LabelRecord]:

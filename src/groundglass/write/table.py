@@ -76,6 +76,8 @@ parts.
 """
 
 PROVENANCE_COLUMNS = (
+    "quality",
+    "quality_findings",
     "notes",
     "study_instance_uid",
     "series_instance_uid",
@@ -86,7 +88,21 @@ PROVENANCE_COLUMNS = (
     "groundglass_version",
     "created",
 )
-"""Names of the notes, and what made the row."""
+"""Outcome of quality control, names of the checks that did not pass and of the notes, and what made
+the row."""
+
+WITHOUT_INTERVAL = (
+    "lung_volume_ml",
+    "percentage_of_well_aerated_lung",
+    "well_aerated_volume_ml",
+    "mean_lung_density_hu",
+)
+"""Scores of the lungs alone; every other one has the ends of its interval in the table."""
+
+INTERVAL_COLUMNS = tuple(
+    f"{score}_{end}" for score in SCORES if score not in WITHOUT_INTERVAL for end in ("low", "high")
+)
+"""Smallest and largest value of each score."""
 
 COLUMNS = (
     *SCAN_COLUMNS,
@@ -96,6 +112,7 @@ COLUMNS = (
         for name in (score, *(f"{score}_{part.replace(' ', '_')}" for part in parts))
     ),
     *PROVENANCE_COLUMNS,
+    *INTERVAL_COLUMNS,
 )
 """Columns that every table has, in order."""
 
@@ -120,6 +137,9 @@ def table_row(report: Report) -> dict[str, str]:
     row.update(_scan_cells(report))
     for score in report.scores:
         row[column(score)] = _number(score.value)
+        if score.interval:
+            low, high = map(_number, score.interval)
+            row |= {column(score, "low"): low, column(score, "high"): high}
         for part, value in score.parts.items():
             row[column(score, part)] = _number(value)
     row.update(_provenance_cells(report))
@@ -147,8 +167,11 @@ def _scan_cells(report: Report) -> dict[str, str]:
 
 
 def _provenance_cells(report: Report) -> dict[str, str]:
-    made = report.provenance
+    made, quality = report.provenance, report.quality
+    failed = [c.name for c in quality.checks if c.message] if quality else []
     return {
+        "quality": quality.outcome if quality else "",
+        "quality_findings": _text(" ".join(failed)),
         "notes": _text(" ".join(dict.fromkeys(note.name for note in report.notes))),
         "study_instance_uid": _text(made.input_uids.get("StudyInstanceUID", "")),
         "series_instance_uid": _text(made.input_uids.get("SeriesInstanceUID", "")),
