@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from groundglass.cli import analyze, data, evaluate, info, methods, pretrain, rescore, train
+from groundglass.cli import (
+    agree,
+    analyze,
+    compare,
+    data,
+    evaluate,
+    info,
+    methods,
+    pretrain,
+    progressive,
+    rescore,
+    train,
+)
 from groundglass.cli.console import CommandGroup, quiet
 from groundglass.version import __version__
 
@@ -17,7 +29,19 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich panels double the time of --help
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (analyze, rescore, methods, data, info, train, pretrain, evaluate):
+for module in (
+    analyze,
+    rescore,
+    compare,
+    agree,
+    methods,
+    data,
+    info,
+    train,
+    pretrain,
+    progressive,
+    evaluate,
+):
     app.add_typer(module.commands)
 
 

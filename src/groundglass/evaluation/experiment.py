@@ -3,18 +3,18 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from groundglass.data.cohort import Cohort
 from groundglass.errors import ConfigError
 from groundglass.evaluation.evaluate import evaluate
-from groundglass.evaluation.plan import Row
 from groundglass.evaluation.result import Progress
 from groundglass.evaluation.trial import Trial, TrialResult, read_trial
+from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
 from groundglass.training.train import train
+from groundglass.training.watcher import Watcher
 
 ORDER = "order.json"
 """File in a run's folder that says what the plan asked for, and whether training is finished."""
@@ -115,13 +115,15 @@ class Experiment:
         resume = (folder / "config.yaml").is_file()
         folder.mkdir(parents=True, exist_ok=True)
         _write_order(folder, order, finished=False)
-        _train_function(trial.row)(
+        begin = pretrain if trial.row.kind == "pretrain" else train
+        begin(
             trial.row.system,
             [self.tables[name] for name in trial.data.train],
             folder,
-            recipe=home(trial.row.system) / trial.row.recipe,
+            recipe=None if resume else home(trial.row.system) / trial.row.recipe,
             overrides=[] if resume else overrides,
             resume=resume,
+            watcher=_Teller(tell),
         )
         _write_order(folder, order, finished=True)
         return folder
@@ -149,11 +151,16 @@ class Experiment:
         )
 
 
-def _train_function(row: Row) -> Callable[..., object]:
-    if row.kind == "train":
-        return train
-    pretrain: Callable[..., object] = import_module("groundglass.pretraining").pretrain
-    return pretrain
+class _Teller(Watcher):
+    """Passes on what a training has to say."""
+
+    def __init__(self, tell: Tell | None) -> None:
+        self.tell = tell
+
+    def line(self, text: str) -> None:
+        """Something that a person should read."""
+        if self.tell is not None:
+            self.tell(text)
 
 
 def _is_finished(folder: Path, order: dict[str, Any]) -> bool:

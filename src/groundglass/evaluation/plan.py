@@ -38,7 +38,7 @@ class Data(_Part):
         tests: What a trained row is measured on; columns look at the first.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9.-]+$")
+    name: str = Field(pattern=r"^[a-z0-9._-]+$")
     title: str
     train: tuple[str, ...] = Field(min_length=1)
     tests: tuple[Test, ...] = Field(min_length=1)
@@ -60,12 +60,12 @@ class Row(_Part):
         published: Published numbers by data and column.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9.-]+$")
+    name: str = Field(pattern=r"^[a-z0-9._-]+$")
     title: str
     kind: Literal["train", "pretrain"] = "train"
     system: str
     recipe: str = "recipe.yaml"
-    settings: dict[str, bool | int | float | str | list[int]] = {}
+    settings: dict[str, bool | int | float | str | list[int] | list[float]] = {}
     start_from: str | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
@@ -87,7 +87,7 @@ class Plan(_Part):
         rows: The configurations, in the order of the table.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[a-z0-9._-]+$")
     title: str
     source: str
     notes: tuple[str, ...] = ()
