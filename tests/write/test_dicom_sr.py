@@ -1,6 +1,8 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pydicom
@@ -8,7 +10,7 @@ import pytest
 
 from groundglass.labels import Lesion, Lobe, Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE
-from groundglass.write import dicom_key_images, dicom_seg, dicom_sr, write
+from groundglass.write import FORMATS, dicom_key_images, dicom_seg, dicom_sr, write
 from groundglass.write.dicom_segments import largest_lesions
 from groundglass.write.dicom_source import source_series
 from groundglass.write.record import read_record
@@ -208,27 +210,45 @@ def damage(dataset):
     del dataset.ReferringPhysicianName
 
 
-def test_headers_that_do_not_conform_give_objects_that_do(tmp_path, caplog):
-    found = report_of(store(tmp_path / "scan", change=damage))
-    files = write(found, tmp_path / "out", ["seg", "sr", "ko"])
+@pytest.mark.parametrize("multi_frame", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_headers_that_do_not_conform_give_objects_that_do(tmp_path, caplog, multi_frame):
+    found = report_of(store(tmp_path / "scan", multi_frame=multi_frame, change=damage))
+    formats = [
+        name for name, f in FORMATS.items() if f.needs_series and find_spec(f.package or "os")
+    ]
+    files = {file.name: file for file in write(found, tmp_path / "out", formats)}
     studies = set()
-    for file in files:
-        assert errors_of(file) == []
+    for name, file in files.items():
         dataset = pydicom.dcmread(file)
+        assert name.startswith("labelmap") or errors_of(file) == []
         studies.add(dataset.StudyInstanceUID)
         assert dataset.StudyInstanceUID.is_valid
+        assert dataset.SOPInstanceUID.is_valid
         assert dataset.PatientName == "Okonkwo"
         assert not any((dataset.PatientSex, dataset.PatientID, dataset.StudyDate))
+        if name != "report_pdf.dcm":  # has no place for comments
+            comment = dataset.get("ImageComments")
+            said = dataset.to_json() if comment is None else comment
+            assert "StudyInstanceUID was not valid" in said, name
     assert len(studies) == 1
-    told = pydicom.dcmread(files[0]).ImageComments
+    told = pydicom.dcmread(files["segmentation.dcm"]).ImageComments
     assert "PatientSex was not valid and was left empty" in told
     assert "PatientBirthDate was missing and was left empty" in told
     assert re.search(r"StudyInstanceUID was not valid .*'1\.02\.3'", told)
-    assert "(40 times)" in told
-    comments = items(pydicom.dcmread(files[1]), "Comment")
+    assert multi_frame or "(40 times)" in told
+    comments = items(pydicom.dcmread(files["structured_report.dcm"]), "Comment")
     assert any(told in item.TextValue for item in comments)
     assert "Okonkwo" not in caplog.text
     assert "StudyInstanceUID" in caplog.text
+
+
+def test_scores_that_were_withheld_leave_a_report_that_says_so(tmp_path):
+    found = replace(report_of(store(tmp_path / "scan")), scores=())
+    files = write(found, tmp_path / "out", ["seg", "sr", "ko"])
+    for file in files:
+        assert errors_of(file) == []
+    groups = groups_of(pydicom.dcmread(tmp_path / "out" / "structured_report.dcm"))
+    assert "both lungs" not in groups
 
 
 def test_an_identifier_is_always_replaced_by_the_same(tmp_path):

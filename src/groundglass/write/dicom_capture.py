@@ -15,10 +15,12 @@ from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
 from groundglass.write import figures
 from groundglass.write.dicom_source import (
     SourceSeries,
+    comments,
     derived_uid,
     identity,
     require_series,
     save,
+    shorten,
     source_series,
 )
 from groundglass.write.key_slices import key_slices
@@ -43,7 +45,8 @@ def write(report: Report, folder: Path) -> list[Path]:
         place_mm = rows[index].position_mm
         plane = figures.axial(report.findings, index, box)
         made = capture(_pixels(figures.overlaid(plane, "")), report, series, number)
-        made.ImageComments = f"Axial slice at {place_mm:.1f} mm. {NOT_A_MEDICAL_DEVICE}"
+        told = f"Axial slice at {place_mm:.1f} mm. {NOT_A_MEDICAL_DEVICE} "
+        made.ImageComments = shorten(told + comments(report, series), 10240).rstrip()
         files.append(save(made, report, series, folder / f"key_slice_{number}.dcm"))
     return files
 

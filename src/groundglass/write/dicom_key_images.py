@@ -10,7 +10,14 @@ from pydicom.sr.codedict import codes
 
 from groundglass.labels import OPACITIES
 from groundglass.report import Report
-from groundglass.write.dicom_source import MANUFACTURER, SourceSeries, identity, save, source_series
+from groundglass.write.dicom_source import (
+    MANUFACTURER,
+    SourceSeries,
+    comments,
+    identity,
+    save,
+    source_series,
+)
 from groundglass.write.key_slices import key_slices
 from groundglass.write.slices import SliceRow
 
@@ -18,6 +25,7 @@ FILE = "key_images.dcm"
 SERIES_NUMBER = 9003
 KIND = "key images"
 COUNT = 6
+DESCRIPTION = "Slices with most opacity, chosen by groundglass; to be checked by a physician."
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -37,7 +45,7 @@ def key_images(report: Report, series: SourceSeries) -> Dataset:
     content = hd.ko.KeyObjectSelection(
         document_title=codes.DCM.OfInterest,
         referenced_objects=images,
-        description="Slices with most opacity, chosen by groundglass; to be checked by a physician",
+        description=f"{DESCRIPTION} {comments(report, series)}".rstrip(),
     )
     if series.is_multi_frame:
         _refer_to_frames(content, [frame for _, frame in chosen if frame])

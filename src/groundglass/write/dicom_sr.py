@@ -102,6 +102,8 @@ def concept(score: Score) -> hd.sr.CodedConcept:
 def _scores(report: Report, series: SourceSeries, masks: Sequence[Dataset]) -> Iterator[Group]:
     parts = dict.fromkeys(part for score in report.scores for part in score.parts)
     whole = [(score, score.value) for score in report.scores]
+    if not whole:
+        return  # quality control withheld them; the comments say why
     yield _group(report, series, WHOLE, whole, ())
     for part in parts:
         values = [(s, s.parts[part]) for s in report.scores if part in s.parts]
