@@ -56,7 +56,7 @@ def block(rows: slice, columns: slice, number: int = 1) -> NDArray[np.uint8]:
 
 
 class KnownSystem:
-    """Finds what it is told: the lungs everywhere, lesions as given, slice by slice.
+    """Finds the lungs everywhere and lesions as it is told, slice by slice.
 
     Args:
         probabilities: Probability of lesion for each call.
@@ -67,19 +67,19 @@ class KnownSystem:
 
     def __init__(self, probabilities: Sequence[NDArray[np.float32]], dense: float = 0.0) -> None:
         self.card: Card = load_card("baseline_unet")
-        self.by_name = iter(probabilities)
+        self.answers = iter(probabilities)
         self.dense = dense
 
-    def find_lungs(self, scan: CTSlices, progress: object = None) -> Mask:
+    def find_lungs(self, scan: CTSlices, _progress: object = None) -> Mask:
         return Mask.on(scan, [np.ones(s.shape, np.uint8) for s in scan.slices], Lung)
 
-    def segment(self, scan: CTSlices, lungs: Mask, progress: object = None) -> Mask:
-        found = [next(self.by_name) >= 0.5 for _ in scan.slices]
+    def segment(self, scan: CTSlices, _lungs: Mask, _progress: object = None) -> Mask:
+        found = [next(self.answers) >= 0.5 for _ in scan.slices]
         return Mask.on(scan, [f * np.uint8(Lesion.GROUND_GLASS) for f in found], Lesion)
 
-    def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.last = next(self.by_name)
+    def lesion_probability(self, _pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.last = next(self.answers)
         return self.last
 
-    def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def kind_probabilities(self, _pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.stack([self.last * (1 - self.dense), self.last * self.dense]).astype(np.float32)

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from torchmetrics.functional.classification import binary_auroc
 
 from groundglass.data.cohort import Case
-from groundglass.evaluation.benchmarks import write_benchmarks
 from groundglass.evaluation.as_used import Evaluation, case_overlaps
+from groundglass.evaluation.benchmarks import write_benchmarks
 from groundglass.evaluation.result import summarize
 from groundglass.evaluation.slice_labels import roc_auc
 from groundglass.labels import Lesion

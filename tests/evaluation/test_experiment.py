@@ -1,0 +1,166 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from groundglass.errors import ConfigError
+from groundglass.evaluation import experiment
+from groundglass.evaluation.comparison import cell_text, compare
+from groundglass.evaluation.experiment import Experiment
+from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.plan import Plan
+from groundglass.evaluation.trial import list_trials
+from groundglass.systems.card import home
+from tests.evaluation.test_plan import SETTINGS, make_plan
+
+
+class Calls:
+    """Stands for training and measuring, and notes what is asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.trained: list[dict[str, Any]] = []
+        self.measured = 0
+        monkeypatch.setattr(experiment, "train", self.train)
+        monkeypatch.setattr(experiment, "evaluate", self.evaluate)
+        monkeypatch.setattr(experiment, "Cohort", SimpleNamespace(read=tuple))
+        monkeypatch.setattr(experiment, "pretrain", self.train)
+
+    def train(self, _system: str, tables: list[Path], folder: Path, **options: Any) -> None:
+        (folder / "config.yaml").write_text("epochs: 1\n")
+        self.trained.append({"name": folder.name, "tables": tables, **options})
+
+    def evaluate(self, *_: object, **__: object) -> SimpleNamespace:
+        self.measured += 1
+        value = {"value": 0.6 + 0.1 * (self.measured % 2), "low": 0.5, "high": 0.7}
+        evaluation = InfNetEvaluation.model_validate(
+            {
+                "system": "baseline_unet",
+                "weights_sha256": "0" * 64,
+                "configuration": "abc",
+                "cohort": "few",
+                "split": "test",
+                "cases": 2,
+                "patients": 2,
+                "loss": 0.25,
+                "structures": {
+                    "lesion": {"summary": {"mean_dice": value}, "slices": 2, "shown": 2}
+                },
+            }
+        )
+        return SimpleNamespace(evaluation=evaluation)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+def place(folder: Path) -> Experiment:
+    tables = {"few": folder / "few.csv", "many": folder / "many.csv"}
+    return Experiment(tables, folder / "runs", folder / "results")
+
+
+def carry_out(folder: Path, plan: Plan, **wanted: Any) -> list[str]:
+    trials = list_trials(plan, **wanted)
+    return [f"{r.row} {r.seed}" for r in place(folder).carry_out(trials)]
+
+
+def test_what_a_row_starts_from_is_trained_before_it(calls: Calls, tmp_path: Path) -> None:
+    made = carry_out(tmp_path, make_plan(), rows=["started"], data=["large"], seeds=[0])
+    assert made == ["started 0"]
+    coach, started = calls.trained
+    assert coach["name"] == "plan-coach-large-seed0"
+    assert coach["tables"] == [tmp_path / "few.csv", tmp_path / "many.csv"]
+    assert coach["recipe"] == home("baseline_unet") / "recipe.yaml"
+    start_weights = tmp_path / "runs" / coach["name"] / "weights.safetensors"
+    assert started["overrides"] == [
+        "augment.noise=0.5",
+        "seed=0",
+        f'start_weights="{start_weights}"',
+    ]
+
+
+def test_what_is_finished_is_not_made_again(calls: Calls, tmp_path: Path) -> None:
+    assert carry_out(tmp_path, make_plan(), rows=["plain"], data=["small"]) == [
+        "plain 0",
+        "plain 1",
+    ]
+    assert carry_out(tmp_path, make_plan(), rows=["plain"], data=["small"]) == []
+    assert len(calls.trained) == calls.measured == 2
+
+
+def test_a_lost_result_is_measured_again_without_training(calls: Calls, tmp_path: Path) -> None:
+    wanted = {"rows": ["plain"], "data": ["small"], "seeds": [0]}
+    carry_out(tmp_path, make_plan(), **wanted)
+    for file in (tmp_path / "results").iterdir():
+        file.unlink()
+    assert carry_out(tmp_path, make_plan(), **wanted) == ["plain 0"]
+    assert (len(calls.trained), calls.measured) == (1, 2)
+
+
+def test_an_interrupted_run_is_resumed(calls: Calls, tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"rows": ["plain"], "data": ["small"], "seeds": [0]}
+    stop = calls.train
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        stop(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(tmp_path, make_plan(), **wanted)
+    carry_out(tmp_path, make_plan(), **wanted)
+    assert [call["resume"] for call in calls.trained] == [False, True]
+    assert calls.trained[1]["overrides"] == []
+    assert calls.trained[1]["recipe"] is None
+
+
+def test_a_run_of_other_settings_is_not_taken_for_this_one(calls: Calls, tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"rows": ["plain"], "data": ["small"], "seeds": [0]}
+    carry_out(tmp_path, make_plan(), **wanted)
+    rows = [dict(row) for row in SETTINGS["rows"]]  # type: ignore[call-overload]
+    rows[1]["settings"] = {"epochs": 3}
+    with pytest.raises(ConfigError, match=r"trial-plan-plain.*other settings"):
+        carry_out(tmp_path, make_plan(rows=rows), **wanted)
+    for file in (tmp_path / "results").iterdir():
+        file.unlink()
+    with pytest.raises(ConfigError, match="made with other settings than the plan has"):
+        carry_out(tmp_path, make_plan(rows=rows), **wanted)
+
+
+def test_a_cohort_without_a_table_is_asked_for(calls: Calls, tmp_path: Path) -> None:
+    trials = list_trials(make_plan(), rows=["plain"], data=["large"])
+    lacking = Experiment({"few": tmp_path / "few.csv"}, tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match=r"--data many=TABLE\.csv"):
+        list(lacking.carry_out(trials))
+    assert calls.trained == []
+
+
+def test_a_table_shows_the_seeds_and_what_was_published(calls: Calls, tmp_path: Path) -> None:
+    carry_out(tmp_path, make_plan(), rows=["started"], data=["small"])
+    small, *others = compare(make_plan(), tmp_path / "results").tables
+    assert others == []
+    plain, started = small.lines
+    assert plain.group is None
+    assert plain.cells == ("-", "-")
+    assert started.cells == ("0.250 ± 0.000", "0.650 ± 0.071; published 0.5: 0.150 better")
+
+
+@pytest.mark.parametrize(
+    ("values", "published", "lower", "expected"),
+    [
+        ([], None, False, "-"),
+        ([], 0.3, False, "published 0.3"),
+        ([0.7], None, False, "0.700"),
+        ([0.7], 0.682, False, "0.700; published 0.682: 0.018 better"),
+        ([0.7], 0.682, True, "0.700; published 0.682: 0.018 worse"),
+        ([0.6824], 0.682, False, "0.682; published 0.682: as published"),
+        ([0.6, 0.8], 0.75, False, "0.700 ± 0.141; published 0.75: within the spread over seeds"),
+    ],
+)
+def test_the_deviation_stands_in_words(
+    values: list[float], published: float | None, lower: bool, expected: str
+) -> None:
+    assert cell_text(values, published, lower_is_better=lower) == expected

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from groundglass.data.cohort import Case
+from groundglass.evaluation.pictures import draw_pictures, training_curve
+from groundglass.evaluation.protocols import PROTOCOLS, Measured
+from groundglass.evaluation.sheet import FOUND_COLOR, TRUTH_COLOR
+from tests.evaluation.slices import KnownSystem, block, write_case
+
+TRUTH = block(np.s_[2:4], np.s_[0:4])  # on the left
+FOUND = block(np.s_[2:4], np.s_[6:10]).astype(np.float32)  # on the right
+FACTS = {
+    "system": "baseline_unet",
+    "weights_sha256": "0",
+    "cohort": "blocks",
+    "split": "test",
+    "cases": 1,
+    "patients": 1,
+}
+
+
+def measure(folder: Path, protocol: str) -> tuple[Measured, list[Case]]:
+    cases = [write_case(folder, "a", TRUTH, values="1:3")]
+    entries = PROTOCOLS[protocol].look(KnownSystem([FOUND]), cases, None)
+    return PROTOCOLS[protocol].sum_up(FACTS, entries), cases
+
+
+def draw(folder: Path, protocol: str, run: Path | None = None) -> dict[str, np.ndarray]:
+    measured, cases = measure(folder, protocol)
+    find = PROTOCOLS[protocol].finder(KnownSystem([FOUND]))
+    files = draw_pictures(measured, cases, find, folder / "pictures", run)
+    return {file.stem: cv2.imread(str(file)) for file in files}
+
+
+def test_each_protocol_draws_what_it_has(tmp_path: Path) -> None:
+    assert set(draw(tmp_path, "as-used")) == {"patients", "slices"}
+    drawn = set(draw(tmp_path, "inf-net"))
+    assert drawn == {"thresholds", "precision_recall", "patients", "slices"}
+
+
+def test_truth_and_prediction_are_outlined_where_they_are(tmp_path: Path) -> None:
+    sheet = draw(tmp_path, "inf-net")["slices"]
+    truth, found = column_of(sheet, TRUTH_COLOR), column_of(sheet, FOUND_COLOR)
+    assert truth < found
+
+
+def column_of(picture: np.ndarray, color: str) -> float:
+    wanted = [int(color[i : i + 2], 16) for i in (5, 3, 1)]
+    close = (np.abs(picture.astype(int) - wanted) < 12).all(-1)
+    assert close.any(), f"nothing drawn in {color}"
+    return float(np.flatnonzero(close.any(0)).mean())
+
+
+def test_the_course_of_a_training_is_drawn(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,learning_rate,train/loss,val/lesion_dice\n0,0.1,2.0,\n1,0.1,1.5,0.25\n2,0.1,1.0,0.5\n"
+    )
+    losses, validation = training_curve(tmp_path / "metrics.csv").axes
+    assert np.asarray(losses.lines[0].get_ydata()).tolist() == [2.0, 1.5, 1.0]
+    assert np.asarray(validation.lines[0].get_xdata()).tolist() == [1, 2]
+    assert "training" in draw(tmp_path, "as-used", tmp_path)

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.evaluation.plan import Plan, read_plan
+from groundglass.evaluation.trial import list_trials
+
+SETTINGS = {
+    "name": "plan",
+    "title": "A plan",
+    "source": "Nobody et al.",
+    "seeds": [0, 1],
+    "columns": {"loss": "test loss", "lesion/mean_dice": "mean Dice"},
+    "data": [
+        {"name": "small", "title": "Small", "train": ["few"], "tests": [{"cohort": "few"}]},
+        {"name": "large", "title": "Large", "train": ["few", "many"], "tests": [{"cohort": "few"}]},
+    ],
+    "rows": [
+        {
+            "name": "coach",
+            "title": "Pretraining",
+            "kind": "pretrain",
+            "system": "baseline_unet",
+            "seeds": [0],
+            "data": ["large"],
+        },
+        {"name": "plain", "title": "Plain", "system": "baseline_unet"},
+        {
+            "name": "started",
+            "title": "Started",
+            "system": "baseline_unet",
+            "start_from": "coach",
+            "settings": {"augment.noise": 0.5},
+            "published": {"small": {"lesion/mean_dice": 0.5}},
+        },
+    ],
+}
+
+
+def make_plan(**changes: object) -> Plan:
+    return Plan.model_validate({**SETTINGS, **changes})
+
+
+def test_a_plan_is_named_after_its_file(tmp_path: Path) -> None:
+    settings = {key: value for key, value in SETTINGS.items() if key != "name"}
+    (tmp_path / "tables.yaml").write_text(yaml.safe_dump(settings))
+    assert read_plan(tmp_path / "tables.yaml").name == "tables"
+
+
+def test_a_misspelt_field_of_a_plan_is_refused_by_name(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "rows": [{**SETTINGS["rows"][1], "recipie": "x"}]}  # type: ignore[index]
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(ConfigError, match=r"rows\.0\.recipie"):
+        read_plan(tmp_path / "plan.yaml")
+
+
+def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="found no plan"):
+        read_plan(tmp_path / "plan.yaml")
+
+
+def test_a_row_can_start_only_from_a_row_above_it() -> None:
+    rows = SETTINGS["rows"]
+    with pytest.raises(ValueError, match="no row above it"):
+        make_plan(rows=[rows[2], rows[0]])  # type: ignore[index]
+
+
+def test_data_that_the_plan_does_not_have_are_refused() -> None:
+    with pytest.raises(ValueError, match="tiny"):
+        make_plan(rows=[{**SETTINGS["rows"][1], "data": ["tiny"]}])  # type: ignore[index]
+
+
+def test_a_table_fills_seed_by_seed() -> None:
+    names = [trial.name for trial in list_trials(make_plan(), data=["large"])]
+    assert names == [
+        "plan-coach-large-seed0",
+        "plan-plain-large-seed0",
+        "plan-started-large-seed0",
+        "plan-plain-large-seed1",
+        "plan-started-large-seed1",
+    ]
+
+
+def test_a_row_starts_from_its_own_data_and_seed_or_from_the_first_there_are() -> None:
+    (trial,) = list_trials(make_plan(), rows=["started"], data=["small"], seeds=[1])
+    assert trial.start is not None
+    assert trial.start.name == "plan-coach-large-seed0"
+
+
+def test_a_row_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UnknownNameError, match="coach, plain, started"):
+        list_trials(make_plan(), rows=["plane"])
+
+
+def test_other_settings_of_the_start_are_another_order() -> None:
+    rows = [dict(row) for row in SETTINGS["rows"]]  # type: ignore[call-overload]
+    before = list_trials(make_plan(), rows=["started"])[0]
+    rows[0]["settings"] = {"epochs": 3}
+    after = list_trials(make_plan(rows=rows), rows=["started"])[0]
+    assert before.order_digest != after.order_digest
