@@ -50,9 +50,9 @@ def test_a_plan_is_named_after_its_file(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_field_of_a_plan_is_refused_by_name(tmp_path: Path) -> None:
-    settings = {**SETTINGS, "rows": [{**SETTINGS["rows"][1], "recipie": "x"}]}  # type: ignore[index]
+    settings = {**SETTINGS, "rows": [{**SETTINGS["rows"][1], "no_such_field": "x"}]}  # type: ignore[index]
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(settings))
-    with pytest.raises(ConfigError, match=r"rows\.0\.recipie"):
+    with pytest.raises(ConfigError, match=r"rows\.0\.no_such_field"):
         read_plan(tmp_path / "plan.yaml")
 
 
