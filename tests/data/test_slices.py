@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from groundglass.data import slices
 from groundglass.data.augment import Augment, AugmentConfig
 from groundglass.data.cohort import UNKNOWN, Case
 from groundglass.data.slices import EpochSampler, SliceDataset
@@ -126,3 +127,14 @@ def test_healthy_slices_are_drawn_more_often() -> None:
     cases = [*cases_of({"a": 20}), *cases_of({"b": 20}, "none")]
     drawn = Counter(cases[i].patient for _, i in EpochSampler(cases, 4000, 0, healthy_weight=4))
     assert drawn["b"] / drawn["a"] == pytest.approx(4, rel=0.2)
+
+
+def test_processes_share_the_draws_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = EpochSampler(cases_of({"a": 9}), 11, seed=3)
+    alone = list(sampler)
+    shares = []
+    for rank in (0, 1):
+        monkeypatch.setattr(slices, "_processes", lambda rank=rank: (rank, 2))
+        assert len(list(sampler)) == len(sampler) == 5, "as many for each"
+        shares.append(list(sampler))
+    assert [draw for pair in zip(*shares, strict=True) for draw in pair] == alone[:10]

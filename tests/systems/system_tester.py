@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.data.phantom import Phantom, make_phantom
@@ -17,7 +19,20 @@ from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_card, load_system
 from groundglass.systems.card import home
+from groundglass.training.module import SystemModule
 from groundglass.training.train import train
+from groundglass.weights import sha256_of
+
+
+class PulledPlugError(Exception):
+    """Stops a training in a test."""
+
+
+def networks_of(system: object) -> list[nn.Module]:
+    """The networks that a system holds."""
+    found = [part for part in vars(system).values() if isinstance(part, nn.Module)]
+    assert found
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +87,14 @@ class SystemTester:
     Attributes:
         name: Name of the system.
         parameters_m: Parameters at its shipped size, in millions.
+        published_settings: Settings that make the network of the publication from the recipe.
+        published_parameters_m: Parameters that the publication states, in millions, if it does.
     """
 
     name: str
     parameters_m: float
+    published_settings: tuple[str, ...] = ()
+    published_parameters_m: float | None = None
 
     @pytest.fixture
     def one_thread(self) -> None:
@@ -102,6 +121,26 @@ class SystemTester:
         parameters_m = sum(p.numel() for p in network.parameters()) / 1e6
         assert parameters_m == pytest.approx(self.parameters_m, abs=0.01)
         assert load_card(self.name).size_px == config.size_px
+
+    def test_the_network_of_the_publication_has_its_size(self, parts: ModuleType) -> None:
+        if self.published_parameters_m is None:
+            pytest.skip("the publication states no number of parameters")
+        settings = ["encoder_weights=none", *self.published_settings]
+        config = parts.Config.load(home(self.name) / "recipe.yaml", settings)
+        with torch.device("meta"):  # counted without room for the weights
+            network = parts.build_network(config)
+        parameters_m = sum(p.numel() for p in network.parameters()) / 1e6
+        assert parameters_m == pytest.approx(self.published_parameters_m, rel=0.01)
+
+    def test_shipped_weights_are_those_of_the_card(self) -> None:
+        card = load_card(self.name)
+        if card.weights is None:
+            pytest.skip("the system ships no weights")
+        file = home(self.name) / card.weights.file
+        assert sha256_of(file) == card.weights.sha256
+        assert card.weights.parameters_m == pytest.approx(self.parameters_m, abs=0.01)
+        assert card.weights.license
+        assert load_system(self.name).card == card
 
     def test_every_parameter_gets_a_finite_gradient(
         self, parts: ModuleType, cohort_table: Path
@@ -141,15 +180,50 @@ class SystemTester:
         second = load_system(str(run)).segment(phantom.scan, phantom.lungs)
         np.testing.assert_array_equal(first.array, second.array)
 
+    def test_weights_are_kept_in_half_precision_and_used_in_full(self, run: Path) -> None:
+        stored = load_file(run / "weights.safetensors")
+        kinds = {value.dtype for value in stored.values() if value.is_floating_point()}
+        assert kinds == {torch.float16}
+        for network in networks_of(load_system(str(run))):
+            assert all(p.dtype == torch.float32 for p in network.parameters())
+
+    def test_use_runs_on_the_cpu_and_keeps_no_gradients(self, run: Path, phantom: Phantom) -> None:
+        system = load_system(str(run), "cpu")
+        networks = networks_of(system)
+        learning = []
+        for network in networks:
+            network.register_forward_hook(lambda *_: learning.append(torch.is_grad_enabled()))
+            assert not network.training
+            assert {p.device.type for p in network.parameters()} == {"cpu"}
+        system.segment(phantom.scan, phantom.lungs)
+        assert learning
+        assert not any(learning)
+
     def test_no_lesion_lies_outside_the_lungs(self, run: Path, phantom: Phantom) -> None:
         lesions = load_system(str(run)).segment(phantom.scan, phantom.lungs)
         assert not lesions.array[phantom.lungs.array == 0].any()
 
-    def test_two_runs_with_one_seed_have_the_same_weights(
-        self, run: Path, cohort_table: Path, tmp_path: Path
+    def test_an_interrupted_run_has_the_weights_of_another_with_its_seed(
+        self,
+        parts: ModuleType,
+        run: Path,
+        cohort_table: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        begin_epoch = parts.Module.on_train_epoch_start
+
+        def stop_in_second_epoch(module: SystemModule) -> None:
+            if module.current_epoch == 1:
+                raise PulledPlugError
+            begin_epoch(module)
+
         again = tmp_path / "again"
-        train(self.name, [cohort_table], again, recipe=home(self.name) / "smoke.yaml")
+        with monkeypatch.context() as patch:
+            patch.setattr(parts.Module, "on_train_epoch_start", stop_in_second_epoch)
+            with pytest.raises(PulledPlugError):
+                train(self.name, [cohort_table], again, recipe=home(self.name) / "smoke.yaml")
+        train(self.name, [], again, resume=True)
         weights = [(folder / "weights.safetensors").read_bytes() for folder in (run, again)]
         assert weights[0] == weights[1]
 

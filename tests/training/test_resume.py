@@ -1,4 +1,3 @@
-import csv
 import json
 import random
 import signal
@@ -22,16 +21,6 @@ SAME_HOWEVER_OFTEN_INTERRUPTED = ("config.yaml", "metrics.csv", "weights.safeten
 
 class PulledPlugError(Exception):
     """Stops a training in a test."""
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_cohort(tmp_path_factory.mktemp("cohort"))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return start(table, tmp_path_factory.mktemp("undisturbed") / "run")
 
 
 def start(table: Path, folder: Path, settings: Sequence[str] = ()) -> Run:
@@ -60,8 +49,17 @@ def assert_same_run(found: Run, expected: Run) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [(), ("optimizer=sgd", "schedule=step", "step_epochs=1"), ("lookahead=true", "keep=last")],
-    ids=["as-the-recipe-says", "sgd-with-steps", "lookahead-last-epoch"],
+    [
+        pytest.param((), id="as-the-recipe-says"),
+        pytest.param(
+            ("optimizer=sgd", "schedule=step", "step_epochs=1"),
+            id="sgd-with-steps",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("lookahead=true", "keep=last"), id="lookahead-last-epoch", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_a_run_interrupted_in_validation_ends_as_if_it_had_not_been(
     settings: tuple[str, ...],
@@ -104,12 +102,6 @@ def test_a_run_interrupted_when_all_epochs_are_done_is_finished(
     found = resume(tmp_path / "run")
     assert_same_run(found, undisturbed)
     assert json.loads(found.throughput.read_text())["epochs"] == 3
-
-
-def test_every_epoch_has_one_row(undisturbed: Run) -> None:
-    rows = list(csv.DictReader(undisturbed.metrics.read_text().splitlines()))
-    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
-    assert all(row["train/loss"] and row["val/lesion_dice"] for row in rows)
 
 
 def test_a_finished_run_stays_as_it_is(undisturbed: Run) -> None:
@@ -205,3 +197,16 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(table: Path, tmp_
     _, stderr = process.communicate()
     assert process.returncode == 0, (seed, stderr)
     assert_same_run(Run(folder), expected)
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(table: Path, tmp_path: Path) -> None:
+    settings = [f"--set={setting}" for setting in QUICK]
+    run = Run(tmp_path / "run")
+    begin = ["--data", str(table), "--out", str(run.folder), "--recipe", str(SMOKE), *settings]
+    command = [sys.executable, "-m", "groundglass", "train", "baseline_unet", *begin]
+    done = subprocess.run([*command, "--device", "cpu:2"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().split() == [str(run.folder)], "one of them tells"
+    assert json.loads(run.throughput.read_text())["processes"] == 2
+    assert len(run.metrics.read_text().splitlines()) == 4

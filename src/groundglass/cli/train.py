@@ -1,5 +1,6 @@
 """Train systems."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,8 @@ def train(
             resume=resume,
             watcher=watcher,
         )
-    typer.echo(out)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes that train together
+        typer.echo(out)
 
 
 @contextmanager

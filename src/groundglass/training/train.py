@@ -96,7 +96,7 @@ def _refuse_begun(run: Run) -> None:
 
 def _begin(run: Run, config: RunConfig, cohort: Cohort, watcher: Watcher) -> None:
     """Make the folder; the config comes last and says that all is there."""
-    check = check_cohort(cohort.cases)
+    check = check_cohort(cohort.cases, known_sound=True)
     for warning in check.warnings():
         _log.warning(warning)
         watcher.line(warning)
