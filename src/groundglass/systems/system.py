@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.classification import Classification
+from groundglass.detections import Detections
 from groundglass.errors import UnknownNameError, WeightsError
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Scan
@@ -30,6 +32,36 @@ class Segmenter(Protocol):
 
     def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
         """Lesions on the scan's own grid, label set ``Lesion``.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs, label set ``Lung``.
+            progress: Told how far it is.
+        """
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A system that finds lesions as boxes with scores."""
+
+    def detect(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Detections:
+        """Lesions slice by slice.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs, label set ``Lung``.
+            progress: Told how far it is.
+        """
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A system that says what a scan most likely shows."""
+
+    def classify(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Classification:
+        """Class probabilities of the whole scan.
 
         Args:
             scan: CT volume or pictures.

@@ -5,26 +5,21 @@ Semi-supervised Inf-Net: Fan et al. 2020, doi:10.1109/TMI.2020.2996645, section 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, ConfigError
 from groundglass.labels import Lesion
 from groundglass.systems import load_system
+from groundglass.systems.system import LesionMapper
 from groundglass.training.run import Run
 from groundglass.training.train import train
 from groundglass.training.watcher import Watcher
 
 _PSEUDO = 255
 """Value of lesion in the masks that are made."""
-
-
-class _Mapper(Protocol):
-    def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the rounds are made of
@@ -110,11 +105,15 @@ def _train(
 def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
     """The cases with masks that the run gives them, at its own threshold."""
     system = load_system(str(run.folder))
-    mapper = cast("_Mapper", system)
+    if not isinstance(system, LesionMapper):
+        raise ConfigError(
+            f"found system '{system.card.name}' that maps no lesion on pictures, expected one that "
+            "does; take another"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     labeled = []
     for case in cases:
-        probability = mapper.lesion_probability(case.read_image())
+        probability = system.lesion_probability(case.read_image())
         mask = folder / f"{case.case}.png"
         found = (probability > system.card.lesion_threshold).astype(np.uint8) * np.uint8(_PSEUDO)
         cv2.imwrite(str(mask), found)

@@ -1,0 +1,52 @@
+"""What a scan most likely shows: class probabilities, and which slices carried them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """A system's answer to what a scan or picture shows.
+
+    Attributes:
+        system: Name of the system that answered.
+        weights_sha256: Checksum of its weights.
+        probabilities: Probability of each class by its name, such as ``COVID-19``, for the whole
+            scan.
+        exclusive: Whether exactly one class applies, so that the probabilities add up to 1; if not,
+            each class, such as a manifestation, may be there or not.
+        by_slice: (slice, class) probabilities in the order of ``probabilities``; ``None`` where the
+            system judges the scan only as a whole.
+        relevance: (slice,) how much each slice weighed in the answer, adding up to 1; ``None``
+            where the system does not say.
+
+    Raises:
+        ValueError: If a probability is not within 0 to 1, or shapes do not fit.
+    """
+
+    system: str
+    weights_sha256: str
+    probabilities: Mapping[str, float]
+    exclusive: bool
+    by_slice: NDArray[np.float32] | None = None
+    relevance: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability."""
+        values = np.array(list(self.probabilities.values()), np.float64)
+        if not values.size or values.min() < 0 or values.max() > 1 + 1e-6:
+            raise ValueError(f"found probabilities {dict(self.probabilities)}, expected 0 to 1")
+        if self.exclusive and abs(values.sum() - 1) > 1e-3:
+            raise ValueError(f"found probabilities that add up to {values.sum():.3f}, expected 1")
+        if self.by_slice is not None and self.by_slice.shape[1:] != values.shape:
+            raise ValueError(
+                f"found slices of {self.by_slice.shape[1:]} classes, expected {values.shape}"
+            )
+
+    @property
+    def most_likely(self) -> str:
+        """The class of the highest probability."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
