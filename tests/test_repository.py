@@ -58,7 +58,7 @@ def shell_lines():
     """Every command in the bash blocks of the documentation, as words."""
     for path in TEXTS:
         for block in blocks(path.read_text(), "bash"):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
                 if words:
                     yield from_root(path), words
