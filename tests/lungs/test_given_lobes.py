@@ -92,6 +92,7 @@ def test_our_own_dicom_segmentation_of_the_lobes_is_read(tmp_path):
     given = read_lobes(tmp_path / dicom_seg.LOBES_FILE, findings.scan, findings.lungs)
     np.testing.assert_array_equal(given.lobes.array, phantom.lobes.array)
     assert given.source == "named in the mask"
+    assert given.notes == ()  # slices without a lobe are left out of the file and no other grid
 
 
 def test_a_folder_of_one_file_for_each_lobe_is_read(tmp_path):

@@ -65,7 +65,7 @@ def read_lobes(path: Path, scan: CTScan, lungs: Mask, tolerate: Collection[str] 
             lobe.
     """
     given = _of_folder(path, tolerate) if path.is_dir() else _of_file(path, tolerate)
-    on_scan, moved = _on_grid(given.voxels, scan, lungs)
+    on_scan, moved = _on_grid(given, scan, lungs)
     placed = place_lobes(on_scan, scan, lungs, names=given.names)
     return GivenLobes(placed.lobes, placed.source, (*given.notes, *moved, *placed.notes))
 
@@ -147,15 +147,23 @@ def _lobe(names: tuple[str, ...]) -> Lobe | None:
 
 
 def _on_grid(
-    mask: hd.Volume, scan: CTScan, lungs: Mask
+    given: LabelMap, scan: CTScan, lungs: Mask
 ) -> tuple[NDArray[np.uint16], tuple[Note, ...]]:
     """The mask on the grid of the scan, by the nearest voxel where its own differs."""
+    mask = given.voxels
+    if given.cropped:
+        mask = _uncropped(mask, scan)
     if _same_grid(mask, scan.voxels):
         return mask.array, ()
     to_mask = np.linalg.inv(mask.affine) @ scan.voxels.affine
-    _refuse_uncovered(to_mask, mask, lungs)
+    if not given.cropped:
+        _refuse_uncovered(to_mask, mask, lungs)
     moved = affine_transform(
-        mask.array, to_mask, output_shape=scan.slices.shape, order=0, mode="nearest"
+        mask.array,
+        to_mask,
+        output_shape=scan.slices.shape,
+        order=0,
+        mode="constant" if given.cropped else "nearest",
     )
     size, expected = (" x ".join(map(str, v.spatial_shape)) for v in (mask, scan.voxels))
     note = Note(
@@ -164,6 +172,19 @@ def _on_grid(
         "the scan took the nearest one.",
     )
     return moved, (note,)
+
+
+def _uncropped(mask: hd.Volume, scan: CTScan) -> hd.Volume:
+    """The mask with the empty slices that its file leaves out, where it is a part of the grid."""
+    first = mask.affine[:3, 3:]
+    start = np.linalg.inv(scan.voxels.affine)[:3] @ np.vstack([first, [[1.0]]])
+    offset = np.rint(start[:, 0]).astype(int)
+    ends = offset + mask.spatial_shape
+    if (offset < 0).any() or (ends > scan.slices.shape).any():
+        return mask
+    rest = scan.slices.shape - ends
+    padded: hd.Volume = mask.pad([[int(o), int(r)] for o, r in zip(offset, rest, strict=True)])
+    return padded if _same_grid(padded, scan.voxels) else mask
 
 
 def _refuse_uncovered(to_mask: NDArray[np.float64], mask: hd.Volume, lungs: Mask) -> None:

@@ -37,11 +37,14 @@ class LabelMap:
         voxels: Label numbers as uint16, 0 for background, orientation ``FPL``.
         names: What the file calls the numbers, where it does: segments of DICOM and of 3D Slicer.
         notes: What was noticed on reading.
+        cropped: Whether slices without a label may be left out, as DICOM allows: what lies beyond
+            the voxels is background, not unknown.
     """
 
     voxels: hd.Volume
     names: Mapping[int, Names] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    cropped: bool = False
 
     @property
     def numbers(self) -> list[int]:
@@ -139,7 +142,8 @@ def _segmentation(path: Path, wanted: Callable[[Names], bool] | None) -> LabelMa
                 f"found segments that overlap in '{path.name}', expected each voxel in one; "
                 "correct the segmentation"
             ) from error
-    return LabelMap(voxels.to_patient_orientation(AXES), {n: names[n] for n in chosen})
+    turned = voxels.to_patient_orientation(AXES)
+    return LabelMap(turned, {n: names[n] for n in chosen}, cropped=True)
 
 
 def _refuse_fractions(segmentation: hd.seg.Segmentation, path: Path) -> None:
