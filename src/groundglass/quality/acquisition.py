@@ -12,8 +12,7 @@ from groundglass.report import Outcome, QualityCheck
 
 SLICE_STEP_MM = Limits(
     high=5.0,
-    source="lesions are seen on every slice they cross; thin sections are 1.5 mm or less "
-    "(Hansell et al., Radiology 2008; 246:697)",
+    source="own limit: lesions of a few millimeters fall between thicker slices",
 )
 BLOOD_HU = Limits(
     high=90.0, source="own limit above unenhanced blood, 30 to 60 HU; enhanced blood is over 100"

@@ -23,7 +23,7 @@ RIGHT_SHARE = Limits(
 )
 HEART_SIDE = Limits(
     low=-3.0,
-    source="own limit; 5 mm and more in the series and phantoms that it was tried on",
+    source="own limit; 4 mm and more in the series and phantoms that it was tried on",
 )
 
 HEART_HEIGHTS = (0.40, 0.75)

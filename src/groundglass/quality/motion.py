@@ -12,7 +12,7 @@ from groundglass.report import QualityCheck
 OURS = "own limit; still series and phantoms stay at {still}, moved ones reach {moved}"
 
 STEP = Limits(high=2.0, source=OURS.format(still="1.2 to 1.8", moved="2.1 and more"))
-ALTERNATION = Limits(high=1.5, source=OURS.format(still="0.5 to 0.8", moved="3 and more"))
+ALTERNATION = Limits(high=1.5, source=OURS.format(still="0.5 to 0.95", moved="3 and more"))
 
 BLUR_MM, BLUR_PX = 1.1, 2.0
 """Edges may be as wide as the blur of the scanner and of two pixels together; still series and
