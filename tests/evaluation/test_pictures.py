@@ -59,5 +59,5 @@ def test_the_course_of_a_training_is_drawn(tmp_path: Path) -> None:
     )
     losses, validation = training_curve(tmp_path / "metrics.csv").axes
     assert np.asarray(losses.lines[0].get_ydata()).tolist() == [2.0, 1.5, 1.0]
-    assert np.asarray(validation.lines[0].get_xdata()).tolist() == [1, 2]
+    assert np.asarray(validation.lines[0].get_xdata()).tolist() == [2, 3]
     assert "training" in draw(tmp_path, "as-used", tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from groundglass.data.cohort import Case
 from groundglass.evaluation.inf_net import SweptSlice
@@ -123,9 +124,10 @@ def training_curve(metrics: Path) -> Figure:
     left, right = figure.subplots(1, 2)
     for axes, prefix, title in ((left, "train/", "Training loss"), (right, "val/", "Validation")):
         for name in (name for name in names if name.startswith(prefix)):
-            points = [(int(float(r["epoch"])), float(r[name])) for r in rows if r[name]]
-            axes.plot(*zip(*points, strict=True), label=name.removeprefix(prefix))
+            points = [(int(float(r["epoch"])) + 1, float(r[name])) for r in rows if r[name]]
+            axes.plot(*zip(*points, strict=True), label=_words(name.removeprefix(prefix)))
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _quiet(axes)
         if axes.lines:
             axes.legend(frameon=False)
