@@ -76,7 +76,7 @@ def rescore(
 
     Keeps the results before the correction, and says who corrected and how much changed.
     """
-    from groundglass.cli.summary import say_report
+    from groundglass.cli.summary import refuse_withheld, say_report
     from groundglass.followup.corrected_lesions import known_labels
     from groundglass.followup.rescore import rescore, write_rescored
     from groundglass.write import check_folder
@@ -90,3 +90,4 @@ def rescore(
     say_report(report, files)
     if as_json:
         say_json(record_of(report).model_dump_json(indent=2))
+    refuse_withheld(report)

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from groundglass.analyze import DEFAULT_SYSTEM, analyze
-from groundglass.errors import ConfigError, UnreadableScanError
+from groundglass.errors import ConfigError, UnreadableScanError, WithheldError
 from groundglass.findings import Findings
 from groundglass.followup.comparison import Comparison, Interval, Scan
 from groundglass.followup.lesion_changes import RULES, follow_lesions
 from groundglass.followup.measures import changes, measures
 from groundglass.followup.registration import Registration, register
-from groundglass.followup.result_folder import is_result, read_result
+from groundglass.followup.result_folder import is_result, quality_of, read_result
 from groundglass.labels import OPACITIES
 from groundglass.provenance import acquired_on
-from groundglass.report import Provenance
+from groundglass.report import Outcome, Provenance, Quality
 from groundglass.scan import CTScan, Note
 from groundglass.version import __version__
 
@@ -76,6 +76,7 @@ def compare(
     Raises:
         ConfigError: If there are too few paths, or not as many scans or days as there must be.
         UnreadableScanError: If a path is neither, or holds pictures.
+        WithheldError: If quality control found a scan unfit to be measured.
     """
     folders = [path for path in paths if is_result(path)]
     _check_numbers(paths, folders, scans, days)
@@ -145,6 +146,7 @@ def _check_numbers(
 
 def _result(folder: Path, scan: Path | None) -> TimePoint:
     found = read_result(folder, scan)
+    _refuse_withheld(quality_of(found), found.record.scan.name)
     return TimePoint(found.record.scan.name, found.findings, found.record.provenance)
 
 
@@ -155,7 +157,17 @@ def _analyzed(path: Path, system: str, device: str, progress: Progress | None) -
             f"found pictures in '{path.name}', expected a CT volume; compare DICOM, NIfTI, "
             "MetaImage or NRRD"
         )
+    _refuse_withheld(report.quality, report.findings.scan.source.name)
     return TimePoint(report.findings.scan.source.name, report.findings, report.provenance)
+
+
+def _refuse_withheld(quality: Quality | None, name: str) -> None:
+    """Refuse a scan that quality control found unfit to be measured."""
+    if quality is not None and quality.outcome is Outcome.WITHHELD:
+        raise WithheldError(
+            f"found '{name}', of which quality control withheld the scores, expected scans fit to "
+            "be measured; leave it out"
+        )
 
 
 def _in_time_order(

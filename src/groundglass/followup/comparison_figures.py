@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from groundglass.findings import Findings
 from groundglass.followup.compare import Compared
 from groundglass.followup.comparison import Comparison
-from groundglass.followup.lung_image import cut
+from groundglass.followup.lung_image import cut, lung_box
 from groundglass.followup.measures import BOTH
 from groundglass.intensity import window_hu
 from groundglass.labels import OPACITIES, Lung
 from groundglass.scan import CTScan
-from groundglass.write.figures import Box, Picture, Plane, lung_box, overlaid
+from groundglass.write.figures import Box, Picture, Plane, overlaid
 
 sitk: Any = SimpleITK  # its functions carry no types
 

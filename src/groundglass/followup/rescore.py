@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from groundglass.findings import Findings
 from groundglass.followup.corrected_lesions import read_lesions
-from groundglass.followup.result_folder import Result, read_result
+from groundglass.followup.result_folder import Result, quality_of, read_result
 from groundglass.labels import OPACITIES, Lung
 from groundglass.mask import Mask
 from groundglass.provenance import library_versions
-from groundglass.report import Change, Correction, Report
+from groundglass.report import Change, Correction, Outcome, Report
 from groundglass.scan import Note
-from groundglass.severity import score_all
+from groundglass.score import Score
+from groundglass.severity.intervals import score_with_intervals
 from groundglass.version import __version__
 from groundglass.write import DEFAULT_FORMATS, check_formats, make_formats
 from groundglass.write.folder import keep, move_in_when_done, results_in
@@ -42,7 +43,8 @@ def rescore(
 ) -> Report:
     """The report of a folder of results with every score computed again from corrected lesions.
 
-    Lungs, lobes and regions stay as they are. The report's provenance says who corrected, when,
+    Lungs, lobes and regions stay as they are, and so does quality control: where it withheld the
+    scores, there are none. The report's provenance says who corrected, when,
     and how much changed.
 
     Args:
@@ -62,7 +64,11 @@ def rescore(
     found = before.findings
     numbers, notes = read_lesions(lesions, found.lungs.voxels.get_geometry(), labels)
     after = replace(found, lesions=Mask.on(found.scan, numbers, found.lesions.labels))
-    scores, score_notes = score_all(after)
+    quality = quality_of(before)
+    scores: tuple[Score, ...] = ()
+    score_notes: tuple[Note, ...] = ()
+    if quality is None or quality.outcome is not Outcome.WITHHELD:
+        scores, score_notes = score_with_intervals(after)
     correction = Correction(
         by=by.strip(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -80,7 +86,7 @@ def rescore(
             "corrections": (*made.corrections, correction),
         }
     )
-    return Report(after, scores, provenance, told)
+    return Report(after, scores, provenance, told, quality)
 
 
 def write_rescored(

@@ -17,6 +17,7 @@ from groundglass.provenance import input_uids
 from groundglass.read import read
 from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
+from groundglass.report import Quality
 from groundglass.scan import AXES, CTGrid, CTScan, Note, Source
 from groundglass.write.record import ReportRecord, read_record
 from groundglass.write.slices import slice_table
@@ -44,6 +45,12 @@ class Result:
 def is_result(path: Path) -> bool:
     """Whether a path is a folder of results, rather than a scan."""
     return (path / RECORD).is_file()
+
+
+def quality_of(result: Result) -> Quality | None:
+    """What quality control found; ``None`` where it was not done."""
+    told = result.record.quality
+    return None if told is None else Quality(checks=tuple(told.checks))
 
 
 def read_result(folder: Path, scan: Path | None = None) -> Result:
