@@ -8,7 +8,7 @@ from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.body import find_body
-from groundglass.systems.baseline_unet.cleaning import (
+from groundglass.systems.cleaning import (
     clean_lung_sides,
     dense_lung,
     label_lesions,

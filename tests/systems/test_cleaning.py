@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from groundglass.analyze import analyze
-from groundglass.systems.baseline_unet.cleaning import SURE, clean_lesions
+from groundglass.systems.cleaning import SURE, clean_lesions
 
 DATA = Path(
     os.environ.get("GROUNDGLASS_DATA", Path(__file__).parents[2] / ".." / "shared" / "data")

@@ -16,13 +16,13 @@ from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, CTSlices, Scan
-from groundglass.systems.baseline_unet.cleaning import (
+from groundglass.systems.card import Card
+from groundglass.systems.cleaning import (
     clean_lesions,
     dense_lung,
     label_lesions,
     smooth_along_slices,
 )
-from groundglass.systems.card import Card
 from groundglass.systems.system import Progress
 from groundglass.weights import load_weights
 

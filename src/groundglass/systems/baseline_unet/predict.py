@@ -10,9 +10,9 @@ from groundglass.labels import Lung
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices
 from groundglass.systems.baseline_unet.body import find_body
-from groundglass.systems.baseline_unet.cleaning import clean_lung_sides
 from groundglass.systems.baseline_unet.network import BaselineUnet, Output
 from groundglass.systems.card import Card
+from groundglass.systems.cleaning import clean_lung_sides
 from groundglass.systems.slice_segmenter import LUNG_MARGIN, SliceSegmenter
 from groundglass.systems.system import Progress
 
