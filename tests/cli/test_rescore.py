@@ -1,0 +1,36 @@
+import json
+
+from typer.testing import CliRunner
+
+from groundglass.cli import app
+from tests.followup.results import edited, result
+
+
+def run(*args):
+    return CliRunner().invoke(app, [str(a) for a in args])
+
+
+def test_rescore_keeps_the_first_version_and_methods_tells_of_the_correction(tmp_path):
+    folder, _ = result(tmp_path)
+
+    def emptied(numbers, _lungs):
+        numbers[:] = 0
+
+    mask = edited(folder, emptied)
+    options = ("--by", "A. Reader", "--format", "json", "--format", "nifti", "--json")
+    done = run("rescore", folder, "--lesions", mask, *options)
+    assert done.exit_code == 0, done.stderr
+    (correction,) = json.loads(done.stdout)["provenance"]["corrections"]
+    assert correction["by"] == "A. Reader"
+    assert (folder / "versions/1/report.json").is_file()
+    told = run("methods", folder)
+    assert told.exit_code == 0
+    assert "corrected by A. Reader" in told.stdout
+    assert told.stderr == ""
+
+
+def test_a_folder_without_results_is_refused_in_one_line(tmp_path):
+    done = run("rescore", tmp_path, "--lesions", tmp_path / "edited.nii.gz")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "report.json" in done.stderr
