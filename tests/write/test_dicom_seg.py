@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 from time import process_time
 
 import highdicom as hd
@@ -15,7 +16,7 @@ from groundglass.errors import OutputError
 from groundglass.findings import Findings
 from groundglass.labels import Lesion, Lung, Region
 from groundglass.mask import Mask
-from groundglass.report import Report
+from groundglass.report import Correction, Report
 from groundglass.scan import CTScan, Source
 from groundglass.write import dicom_labelmap, dicom_seg, write
 from groundglass.write.dicom_labelmap import label_map
@@ -162,6 +163,18 @@ def test_segments_carry_public_codes_colors_and_what_found_them(axial, tmp_path)
     by = ground_glass.SegmentationAlgorithmIdentificationSequence[0]
     assert "baseline_unet" in by.AlgorithmName
     assert "ab" * 32 in by.AlgorithmParameters
+
+
+def test_lesions_that_a_reader_corrected_are_called_semiautomatic(axial, tmp_path):
+    correction = Correction(
+        created="2026-01-01T00:00:00+00:00", file="a.nii.gz", file_sha256="0" * 64, changes={}
+    )
+    provenance = axial.provenance.model_copy(update={"corrections": (correction,)})
+    (file,) = dicom_seg.write(replace(axial, provenance=provenance), tmp_path)
+    dataset = pydicom.dcmread(file, stop_before_pixels=True)
+    made = {s.SegmentLabel: s.SegmentAlgorithmType for s in dataset.SegmentSequence}
+    assert made["right lung"] == "AUTOMATIC"
+    assert made["ground-glass opacity"] == "SEMIAUTOMATIC"
 
 
 def test_the_largest_lesions_have_segments_of_their_own(axial, tmp_path):

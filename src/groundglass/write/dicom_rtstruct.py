@@ -17,7 +17,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 from skimage.measure import find_contours
 
 from groundglass.report import Report
-from groundglass.write.dicom_segments import Segment, coded, kinds
+from groundglass.write.dicom_segments import Segment, algorithm_type, coded, kinds
 from groundglass.write.dicom_source import (
     MANUFACTURER,
     SourceSeries,
@@ -93,7 +93,7 @@ def _region(number: int, segment: Segment, series: SourceSeries, report: Report)
     item.ROINumber = number
     item.ReferencedFrameOfReferenceUID = series.images[0].FrameOfReferenceUID
     item.ROIName = segment.name
-    item.ROIGenerationAlgorithm = "AUTOMATIC"
+    item.ROIGenerationAlgorithm = algorithm_type(report, segment.label)
     weights = f", weights sha256 {made.weights_sha256}" if made.weights_sha256 else ""
     item.ROIGenerationDescription = shorten(f"{made.system} {made.version}{weights}", 64)
     return item

@@ -21,6 +21,7 @@ from groundglass.mask import Mask
 from groundglass.report import Report
 from groundglass.write.dicom_segments import (
     Named,
+    algorithm_type,
     category,
     coded,
     kinds,
@@ -158,7 +159,7 @@ def _descriptions(
             segment_label=segment.name,
             segmented_property_category=category(segment.label),
             segmented_property_type=coded(segment.label),
-            algorithm_type="AUTOMATIC",
+            algorithm_type=algorithm_type(report, segment.label),
             algorithm_identification=by,
             display_color=_color(segment.label),
             tracking_id=segment.name,

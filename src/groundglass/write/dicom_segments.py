@@ -12,6 +12,7 @@ from pydicom.sr.codedict import codes
 from groundglass.findings import Findings
 from groundglass.labels import Label, Lesion
 from groundglass.mask import Mask
+from groundglass.report import Report
 
 SCHEME = "99GROUNDGLASS"
 """Our own coding scheme, for what no public code means."""
@@ -114,6 +115,12 @@ def _segment(name: str, label: Label, voxels: NDArray[np.bool_], mask: Mask) -> 
     x, y, z = mask.geometry.map_indices_to_reference(np.array([index]))[0]
     volume_ml = float(np.count_nonzero(voxels) * mask.voxel_volume_ml)
     return Segment(name, label, voxels, volume_ml, (float(x), float(y), float(z)))
+
+
+def algorithm_type(report: Report, label: Label) -> str:
+    """``AUTOMATIC``; ``SEMIAUTOMATIC`` for lesions that a reader corrected."""
+    corrected = bool(report.provenance.corrections) and isinstance(label, Lesion)
+    return "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
 
 
 def coded(label: Label) -> hd.sr.CodedConcept:
