@@ -1,10 +1,12 @@
 """One scan to one report: the only place that knows the order of the stages."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
+from groundglass.classification import Classification
+from groundglass.detections import Detections
 from groundglass.errors import GeometryError, NotMeasurableError
 from groundglass.findings import Findings
 from groundglass.lungs import find_lungs
@@ -14,16 +16,20 @@ from groundglass.mask import Mask
 from groundglass.provenance import describe
 from groundglass.quality import check_quality
 from groundglass.read import read
-from groundglass.report import Outcome, Quality, Report
+from groundglass.report import Answer, Outcome, Provenance, Quality, Report
 from groundglass.scan import CTScan, Note, Scan
 from groundglass.score import Score
 from groundglass.severity.intervals import score_with_intervals
-from groundglass.systems import Segmenter, load_system
+from groundglass.systems import Card, Segmenter, load_system
+from groundglass.systems.card import AnswerKind
 from groundglass.systems.system import (
     PICTURE_LUNGS_SYSTEM,
+    Classifier,
+    Detector,
     VariantSegmenter,
     find_card,
     lung_finder,
+    need_answer,
 )
 
 Progress = Callable[[str, float], None]
@@ -112,25 +118,24 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         )
         scores, score_notes = _scores(findings, segmenter if uncertainty else None, stages)
         notes = (*notes, *region_notes, *score_notes)
-    weights = segmenter.card.weights
+    detections = _boxes(segmenter, findings.scan, findings.lungs, stages)
+    classification = _classes(segmenter, findings.scan, findings.lungs, stages)
     settings = {
         "series": series or "",
         "tolerate": " ".join(sorted(tolerate)),
         "lobes": Path(lobes).name if lobes is not None else "",
         "uncertainty": "yes" if uncertainty else "",
     }
-    provenance = describe(
-        findings.scan.source,
-        system=segmenter.card.name,
-        weights_sha256=weights.sha256 if weights else "",
+    provenance = _provenance(
+        findings.scan,
+        segmenter.card,
+        stages,
+        device=device,
+        settings=settings,
         lungs_method=lungs_method,
         regions_source=regions_source,
-        device=device,
-        settings={name: value for name, value in settings.items() if value},
-        seconds=stages.seconds,
-        facts=segmenter.card.facts,
     )
-    return Report(findings, scores, provenance, notes, quality)
+    return Report(findings, scores, provenance, notes, quality, detections, classification)
 
 
 def segment(
@@ -146,6 +151,34 @@ def segment(
     stages = _Stages(progress)
     _, findings, _, notes = _segment(path, system, series, tolerate, device, stages)
     return findings, notes
+
+
+def detect(
+    path: Path,
+    *,
+    system: str,
+    series: str | None = None,
+    tolerate: Collection[str] = (),
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Answer:
+    """Read a chest CT and find lesions as boxes; arguments and errors as for :func:`analyze`."""
+    request = _Request(path, system, series, tolerate, device)
+    return _answer(request, "detect", _Stages(progress))
+
+
+def classify(
+    path: Path,
+    *,
+    system: str,
+    series: str | None = None,
+    tolerate: Collection[str] = (),
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Answer:
+    """Read a chest CT and say what it shows; arguments and errors as for :func:`analyze`."""
+    request = _Request(path, system, series, tolerate, device)
+    return _answer(request, "classify", _Stages(progress))
 
 
 def find_lungs_in(
@@ -165,6 +198,87 @@ def find_lungs_in(
     return scan, lungs, (*scan.source.notes, *notes)
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked, and of which system."""
+
+    path: Path
+    system: str
+    series: str | None
+    tolerate: Collection[str]
+    device: str
+
+
+def _answer(request: _Request, wanted: AnswerKind, stages: _Stages) -> Answer:
+    """One kind of answer on a scan."""
+    card, _ = find_card(request.system)
+    need_answer(card, wanted)
+    stages.begin("reading")
+    scan = read(request.path, series=request.series, tolerate=request.tolerate)
+    system = load_system(request.system, request.device)
+    lungs, lungs_method, notes = _lungs_of(scan, system, request.device, stages)
+    detecting = wanted == "detect"
+    detections = _boxes(system, scan, lungs, stages) if detecting else None
+    classification = None if detecting else _classes(system, scan, lungs, stages)
+    settings = {
+        "series": request.series or "",
+        "tolerate": " ".join(sorted(request.tolerate)),
+    }
+    provenance = _provenance(
+        scan,
+        system.card,
+        stages,
+        device=request.device,
+        settings=settings,
+        lungs_method=lungs_method,
+    )
+    notes = (*scan.source.notes, *notes)
+    return Answer(scan, lungs, provenance, detections, classification, notes)
+
+
+def _boxes(system: object, scan: Scan, lungs: Mask, stages: _Stages) -> Detections | None:
+    """Lesions as boxes, of a system that gives them."""
+    if not (isinstance(system, Detector) and "detect" in system.card.answers):
+        return None
+    stages.begin("boxes")
+    found = system.detect(scan, lungs, stages.tell)
+    stages.end()
+    return found
+
+
+def _classes(system: object, scan: Scan, lungs: Mask, stages: _Stages) -> Classification | None:
+    """What the scan shows, of a system that says."""
+    if not (isinstance(system, Classifier) and "classify" in system.card.answers):
+        return None
+    stages.begin("class")
+    found = system.classify(scan, lungs, stages.tell)
+    stages.end()
+    return found
+
+
+def _provenance(  # noqa: PLR0913 - one argument for each fact
+    scan: Scan,
+    card: Card,
+    stages: _Stages,
+    *,
+    device: str,
+    settings: Mapping[str, str],
+    lungs_method: str,
+    regions_source: str = "",
+) -> Provenance:
+    return describe(
+        scan.source,
+        system=card.name,
+        weights_sha256=card.weights.sha256 if card.weights else "",
+        lungs_method=lungs_method,
+        regions_source=regions_source,
+        device=device,
+        settings={name: value for name, value in settings.items() if value},
+        seconds=stages.seconds,
+        facts=card.facts,
+    )
+
+
 def _segment(
     path: Path,
     system: str,
@@ -173,7 +287,7 @@ def _segment(
     device: str,
     stages: _Stages,
 ) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
-    find_card(system)  # a wrong name is told before the long work
+    need_answer(find_card(system)[0], "segment")  # a wrong name is told before the long work
     stages.begin("reading")
     scan = read(path, series=series, tolerate=tolerate)
     if stages.check is not None:

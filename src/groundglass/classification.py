@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.detections import Detection
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
@@ -33,6 +35,7 @@ class Classification:
     exclusive: bool
     by_slice: NDArray[np.float32] | None = None
     relevance: NDArray[np.float32] | None = None
+    evidence: tuple[Detection, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

@@ -16,12 +16,21 @@ class Detection:
         box: (top, left, bottom, right) in pixels of the slice, bottom and right one past the last.
         score: How sure the system is, 0 to 1.
         kind: What it is.
+        area_px: Pixels of the lesion within its own outline; ``None`` where the system gives boxes
+            alone.
     """
 
     slice_index: int
     box: tuple[float, float, float, float]
     score: float
     kind: Lesion
+    area_px: float | None = None
+
+    @property
+    def box_area_px(self) -> float:
+        """Pixels of the box."""
+        top, left, bottom, right = self.box
+        return (bottom - top) * (right - left)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

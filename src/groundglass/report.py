@@ -5,8 +5,11 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from groundglass.classification import Classification
+from groundglass.detections import Detections
 from groundglass.findings import Findings
-from groundglass.scan import Note
+from groundglass.mask import Mask
+from groundglass.scan import Note, Scan
 from groundglass.score import Score
 
 NOT_A_MEDICAL_DEVICE = (
@@ -161,6 +164,8 @@ class Report:
         notes: What was noticed on reading and on the way, in order.
         provenance: What made this result.
         quality: What quality control found; ``None`` where it was not done.
+        detections: Lesions as boxes, where the system gives them.
+        classification: What the scan most likely shows, where the system says.
     """
 
     findings: Findings
@@ -168,6 +173,8 @@ class Report:
     provenance: Provenance
     notes: tuple[Note, ...] = field(default=())
     quality: Quality | None = None
+    detections: Detections | None = None
+    classification: Classification | None = None
 
     @property
     def withheld(self) -> bool:
@@ -177,3 +184,36 @@ class Report:
     def score(self, name: str) -> Score | None:
         """The score of that name, or ``None`` where the scan does not allow it."""
         return next((s for s in self.scores if s.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a system says of a scan in boxes or in classes.
+
+    Attributes:
+        scan: CT volume or pictures.
+        lungs: Its lungs, label set ``Lung``.
+        provenance: What made this answer.
+        detections: Lesions as boxes, if it was asked for them.
+        classification: What the scan most likely shows, if it was asked for that.
+        notes: What was noticed on reading and on the way, in order.
+    """
+
+    scan: Scan
+    lungs: Mask
+    provenance: Provenance
+    detections: Detections | None = None
+    classification: Classification | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+    @classmethod
+    def of(cls, report: Report) -> "Answer":
+        """The part of a report that stands in boxes and classes."""
+        return cls(
+            report.findings.scan,
+            report.findings.lungs,
+            report.provenance,
+            report.detections,
+            report.classification,
+            report.notes,
+        )

@@ -8,8 +8,10 @@ import typer
 from groundglass.cli import (
     agree,
     analyze,
+    classify,
     compare,
     data,
+    detect,
     evaluate,
     info,
     methods,
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 for module in (
     analyze,
+    detect,
+    classify,
     rescore,
     compare,
     agree,

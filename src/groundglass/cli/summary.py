@@ -11,7 +11,11 @@ from groundglass.errors import WithheldError
 from groundglass.labels import Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Report
 from groundglass.scan import Note
+from groundglass.write.answer import AnswerRecord
 from groundglass.write.wording import printable, quantity
+
+MOST_ROWS = 10
+"""Detected lesions that are printed; the files hold all."""
 
 
 def say_report(report: Report, files: Sequence[Path]) -> None:
@@ -28,6 +32,43 @@ def say_report(report: Report, files: Sequence[Path]) -> None:
             say(f"quality, {check.outcome} ({check.name}): {check.message}", "yellow")
     say_notes(report.notes)
     say_files(files)
+    say(NOT_A_MEDICAL_DEVICE, "dim")
+
+
+def say_detections(record: AnswerRecord) -> None:
+    """Print the largest of the detected lesions."""
+    found = record.detections
+    if found is None or not found.lesions:
+        say("no lesion was detected")
+        say(NOT_A_MEDICAL_DEVICE, "dim")
+        return
+    title = f"{len(found.lesions)} lesions of {len(found.boxes)} boxes by {found.system}"
+    table = Table(box=box.SIMPLE, title=title)
+    for heading in ("", "kind", "lung", "slices", "volume", "score"):
+        table.add_column(heading, justify="right" if heading in {"volume", "score"} else "left")
+    for one in found.lesions[:MOST_ROWS]:
+        volume = "" if one.volume_ml is None else f"{one.volume_ml:.2f} ml"
+        slices = f"{one.first_slice + 1} to {one.last_slice + 1}"
+        table.add_row(str(one.number), one.kind, one.lung or "", slices, volume, f"{one.score:.2f}")
+    stderr().print(table)
+    say(NOT_A_MEDICAL_DEVICE, "dim")
+
+
+def say_classification(record: AnswerRecord) -> None:
+    """Print the probability of each class, and the boxes that carried the answer."""
+    found = record.classification
+    if found is None:
+        return
+    table = Table(box=box.SIMPLE, title=f"{printable(record.scan.name)} by {found.system}")
+    table.add_column("class")
+    table.add_column("probability", justify="right")
+    for name, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
+        table.add_row(printable(name), quantity(100 * probability, "%"))
+    stderr().print(table)
+    for one in found.evidence[:MOST_ROWS]:
+        where = one.name or f"slice {one.slice + 1}"
+        edges = f"rows {one.top:.0f} to {one.bottom:.0f}, columns {one.left:.0f} to {one.right:.0f}"
+        say(printable(f"carried by: {where}, {edges}, score {one.score:.2f}"))
     say(NOT_A_MEDICAL_DEVICE, "dim")
 
 

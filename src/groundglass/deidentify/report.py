@@ -39,6 +39,7 @@ def without_identity(report: Report, dates: str, key: bytes | None) -> Report:
     return replace(
         report,
         findings=_on(scan, report.findings),
+        detections=report.detections and replace(report.detections, scan=scan),
         notes=(*notes, said),
         provenance=_provenance(report.provenance, dates, key, pseudonyms),
     )

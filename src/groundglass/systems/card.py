@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundglass.errors import ConfigError, UnknownNameError
 
+AnswerKind = Literal["segment", "detect", "classify"]
+"""What a system can be asked for: lesion masks, boxes of lesions, classes of the scan."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +61,7 @@ class Card(_Part):
     name: str
     title: str
     doi: str | None = None
-    answers: tuple[Literal["segment", "detect", "classify"], ...]
+    answers: tuple[AnswerKind, ...]
     modality: Literal["ct", "radiograph", "both"] = "ct"
     labels: tuple[str, ...]
     network: dict[str, str | int | float | list[int]]

@@ -13,7 +13,7 @@ from groundglass.detections import Detections
 from groundglass.errors import UnknownNameError, WeightsError
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Scan
-from groundglass.systems.card import Card, home, load_card, read_card
+from groundglass.systems.card import AnswerKind, Card, home, load_card, read_card
 
 Progress = Callable[[float], None]
 """Called with the finished fraction, 0 to 1."""
@@ -43,7 +43,13 @@ class Segmenter(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """A system that finds lesions as boxes with scores."""
+    """A system that finds lesions as boxes with scores.
+
+    Attributes:
+        card: Its facts.
+    """
+
+    card: Card
 
     def detect(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Detections:
         """Lesions slice by slice.
@@ -58,7 +64,13 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A system that says what a scan most likely shows."""
+    """A system that says what a scan most likely shows.
+
+    Attributes:
+        card: Its facts.
+    """
+
+    card: Card
 
     def classify(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Classification:
         """Class probabilities of the whole scan.
@@ -159,6 +171,24 @@ def find_card(name: str) -> tuple[Card, Path]:
     if (Path(name) / "card.yaml").is_file():
         return read_card(Path(name) / "card.yaml"), Path(name)
     raise UnknownNameError.of("system", name, SYSTEMS)
+
+
+def need_answer(card: Card, wanted: AnswerKind) -> None:
+    """Make sure that a system gives an answer of some kind, before the work that leads to it.
+
+    Raises:
+        UnknownNameError: If it does not; the message names those that do.
+    """
+    from groundglass.systems import list_systems
+
+    if wanted in card.answers:
+        return
+    able = [other.name for other in list_systems() if wanted in other.answers]
+    others = f"one of {', '.join(able)}" if able else "a run of a system that does"
+    raise UnknownNameError(
+        f"found system '{card.name}', which does not {wanted} (it can {', '.join(card.answers)}), "
+        f"expected one that does; give --system {others}"
+    )
 
 
 def build(name: str, device: str) -> Segmenter:

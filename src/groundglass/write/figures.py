@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -32,6 +33,9 @@ _JPEG_QUALITY = 86
 _LEAST_AREA_PX = 9
 _MARKER = 0.065
 """Height of the letters R and L, of the width of the picture."""
+
+_BOX_TEXT = 0.036
+"""Height of the text at a rectangle, of the width of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,27 @@ class Picture:
     width_px: int
     height_px: int
     alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A rectangle to draw on a plane.
+
+    Attributes:
+        top: First row, in pixels of the plane; parts of pixels count.
+        left: First column.
+        bottom: One past the last row.
+        right: One past the last column.
+        color: ``#rrggbb``.
+        text: What stands at its corner.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+    color: str
+    text: str = ""
 
 
 Box = tuple[slice, slice, slice]
@@ -168,6 +193,37 @@ def overlaid(plane: Plane, alt: str) -> Picture:
     _draw(picture, plane.lungs, Lung, tint=0.0)
     _draw(picture, plane.lesions, Lesion, tint=TINT)
     return _finish(picture, alt, plane.ends)
+
+
+def boxed(plane: Plane, marked: Sequence[Marked], alt: str) -> Picture:
+    """The plane with lungs outlined, lesions outlined, and rectangles drawn.
+
+    Args:
+        plane: The cut.
+        marked: What to draw; the last one lies uppermost.
+        alt: What it shows.
+    """
+    gray = _enlarge(plane)
+    picture = np.stack([gray, gray, gray], axis=-1)
+    _draw(picture, plane.lungs, Lung, tint=0.0)
+    _draw(picture, plane.lesions, Lesion, tint=0.0)
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_BOX_TEXT * image.width)
+    across, down = image.width / plane.gray.shape[1], image.height / plane.gray.shape[0]
+    for box in marked:
+        corners = (box.left * across, box.top * down, box.right * across, box.bottom * down)
+        draw.rectangle(corners, outline=box.color, width=2)
+        draw.text(
+            (corners[0], corners[1] - 1),
+            box.text,
+            box.color,
+            font,
+            "lb",
+            stroke_width=1,
+            stroke_fill="black",
+        )
+    return _finish(np.asarray(image), alt, plane.ends)
 
 
 def lobes_overlaid(plane: Plane, lobes: NDArray[np.uint8], alt: str) -> Picture:

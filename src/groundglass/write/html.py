@@ -9,11 +9,12 @@ import jinja2
 from groundglass.findings import Findings
 from groundglass.intensity import LUNG_WINDOW_HU
 from groundglass.labels import Label, Lesion, Lung
-from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
-from groundglass.scan import CTGrid, CTScan
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Answer, Provenance, Report
+from groundglass.scan import CTGrid, CTScan, Scan
 from groundglass.score import Score
 from groundglass.version import __version__
 from groundglass.write import figures
+from groundglass.write.answer_sections import classification_section, detections_section
 from groundglass.write.figures import Picture, Plane
 from groundglass.write.key_slices import (
     is_a_series,
@@ -75,44 +76,56 @@ def page(report: Report) -> str:
     findings = report.findings
     rows = slice_table(findings)
     chosen = _chosen(findings, rows)
-    environment = jinja2.Environment(
+    answer = Answer.of(report)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            version=__version__,
+            warning=NOT_A_MEDICAL_DEVICE,
+            source=findings.scan.source,
+            facts=facts(findings.scan, report.provenance),
+            headlines=[s for s in map(report.score, HEADLINES) if s],
+            scores=report.scores,
+            lungs=list(Lung),
+            region_map=region_map(report),
+            figures=list(_figures(report, rows, chosen)),
+            is_volume=isinstance(findings.scan, CTScan),
+            without_scan=isinstance(findings.scan, CTGrid),
+            window=_window(),
+            opacity_found=any(row.opacity for row in rows),
+            lesion_found=bool(lesion_weights(rows).any()),
+            left_out=len(rows) - len(chosen),
+            kinds=_kinds_found(rows),
+            course=None if report.withheld else _course(findings, rows, chosen),
+            quality=report.quality,
+            varied="uncertainty" in report.provenance.settings,
+            notes=report.notes,
+            corrections=report.provenance.corrections,
+            methods=methods(report.provenance, report.scores),
+            provenance=provenance_rows(report.provenance),
+            detections=detections_section(answer, findings),
+            classification=classification_section(answer, findings),
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """Where the templates of pages are found, and how they show numbers and names."""
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("groundglass.write"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.filters |= {
         "printable": printable,
         "shown": shown,
         "total": total,
         "interval": interval,
     }
-    return environment.get_template("report.html.j2").render(
-        version=__version__,
-        warning=NOT_A_MEDICAL_DEVICE,
-        source=findings.scan.source,
-        facts=_facts(report),
-        headlines=[s for s in map(report.score, HEADLINES) if s],
-        scores=report.scores,
-        lungs=list(Lung),
-        region_map=region_map(report),
-        figures=list(_figures(report, rows, chosen)),
-        is_volume=isinstance(findings.scan, CTScan),
-        without_scan=isinstance(findings.scan, CTGrid),
-        window=_window(),
-        opacity_found=any(row.opacity for row in rows),
-        lesion_found=bool(lesion_weights(rows).any()),
-        left_out=len(rows) - len(chosen),
-        kinds=_kinds_found(rows),
-        course=None if report.withheld else _course(findings, rows, chosen),
-        quality=report.quality,
-        varied="uncertainty" in report.provenance.settings,
-        notes=report.notes,
-        corrections=report.provenance.corrections,
-        methods=methods(report.provenance, report.scores),
-        provenance=_provenance(report),
-    )
+    return templates
 
 
 def shown(score: Score, value: float) -> str:
@@ -147,20 +160,20 @@ def _chosen(findings: Findings, rows: list[SliceRow]) -> list[int]:
     return key_pictures(rows, MOST_PICTURES)
 
 
-def _facts(report: Report) -> list[str]:
-    scan, made = report.findings.scan, report.provenance
-    facts = [f"read as {scan.source.format}"]
+def facts(scan: Scan, made: Provenance) -> list[str]:
+    """What stands below the heading: the scan, and when and with what it was analyzed."""
+    told = [f"read as {scan.source.format}"]
     if isinstance(scan, CTScan):
         slices, rows, columns = scan.slices.shape
         spacing = f" {TIMES} ".join(f"{mm:.2f}" for mm in scan.spacing_mm)
-        facts += [
+        told += [
             f"{_count(slices, 'slice')} of {rows} {TIMES} {columns}",
             f"voxels of {spacing} mm",
         ]
     else:
-        facts.append(_count(len(scan.slices), "picture"))
-    facts += [f"{name} {value}" for name, value in scan.source.description.items()]
-    return [*facts, f"analyzed {made.created[:10]} with {made.system}"]
+        told.append(_count(len(scan.slices), "picture"))
+    told += [f"{name} {value}" for name, value in scan.source.description.items()]
+    return [*told, f"analyzed {made.created[:10]} with {made.system}"]
 
 
 def _window() -> str:
@@ -215,8 +228,8 @@ def _kinds_found(rows: list[SliceRow]) -> list[Label]:
     return [kind for kind in Lesion if kind.title in found]
 
 
-def _provenance(report: Report) -> dict[str, str]:
-    made = report.provenance
+def provenance_rows(made: Provenance) -> dict[str, str]:
+    """What made a result, by what it is."""
     seconds = {stage: f"{s:.1f} s" for stage, s in made.seconds.items()}
     rows = {
         "groundglass": made.version,

@@ -1,6 +1,7 @@
 """The report as JSON, with a schema, and back."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,10 +9,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundglass.errors import UnreadableScanError
 from groundglass.labels import Label, Lesion, Lobe, Lung, Region
-from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Provenance, QualityCheck, Report
-from groundglass.scan import CTScan
+from groundglass.linking import link_detections
+from groundglass.report import (
+    NOT_A_MEDICAL_DEVICE,
+    Answer,
+    Outcome,
+    Provenance,
+    QualityCheck,
+    Report,
+)
+from groundglass.scan import CTScan, Note, Scan
 from groundglass.score import Score
 from groundglass.version import __version__
+from groundglass.write.answer_record import (
+    ClassificationRecord,
+    DetectionsRecord,
+    classification_record,
+    detections_record,
+    picture_names,
+)
 from groundglass.write.slices import SliceRow, slice_table
 from groundglass.write.wording import printable
 
@@ -122,6 +138,12 @@ class ReportRecord(BaseModel):
     regions: dict[str, LabelRecord] = {}
     """Label numbers of the regions mask, the 20 of CT-SS; empty where they are not known."""
 
+    detections: DetectionsRecord | None = None
+    """Lesions as boxes; null where the system gives none."""
+
+    classification: ClassificationRecord | None = None
+    """What the scan most likely shows; null where the system does not say."""
+
     notes: list[NoteRecord] = []
     """What was noticed on reading and on the way, in order."""
 
@@ -142,20 +164,10 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def record_of(report: Report) -> ReportRecord:
     """The report as the record that ``report.json`` holds."""
-    scan = report.findings.scan
-    volume = isinstance(scan, CTScan)
-    source = scan.source
     return ReportRecord(
         written_by=f"groundglass {__version__}",
         schema_version=SCHEMA_VERSION,
-        scan=ScanRecord(
-            name=printable(source.name),
-            format=source.format,
-            kind="volume" if volume else "pictures",
-            description={printable(k): printable(v) for k, v in source.description.items()},
-            shape=scan.slices.shape if isinstance(scan, CTScan) else None,
-            spacing_mm=scan.spacing_mm if isinstance(scan, CTScan) else None,
-        ),
+        scan=scan_record(report.findings.scan),
         quality=_quality(report),
         scores=list(report.scores),
         slices=[] if report.withheld else slice_table(report.findings),
@@ -163,9 +175,39 @@ def record_of(report: Report) -> ReportRecord:
         lesions=_labels(Lesion),
         lobes=_labels(Lobe) if report.findings.lobes else {},
         regions=_labels(Region) if report.findings.regions else {},
-        notes=[NoteRecord(name=n.name, message=printable(n.message)) for n in report.notes],
+        **answer_records(Answer.of(report)),
+        notes=note_records(report.notes),
         provenance=report.provenance,
     )
+
+
+def scan_record(scan: Scan) -> ScanRecord:
+    """The record of what was read."""
+    volume, source = isinstance(scan, CTScan), scan.source
+    return ScanRecord(
+        name=printable(source.name),
+        format=source.format,
+        kind="volume" if volume else "pictures",
+        description={printable(k): printable(v) for k, v in source.description.items()},
+        shape=scan.slices.shape if isinstance(scan, CTScan) else None,
+        spacing_mm=scan.spacing_mm if isinstance(scan, CTScan) else None,
+    )
+
+
+def note_records(notes: Sequence[Note]) -> list[NoteRecord]:
+    """The records of what was noticed."""
+    return [NoteRecord(name=n.name, message=printable(n.message)) for n in notes]
+
+
+def answer_records(answer: Answer) -> dict[str, Any]:
+    """The fields ``detections`` and ``classification``, as far as there is an answer."""
+    names, records = picture_names(answer.scan), dict[str, Any]()
+    if answer.detections is not None:
+        lesions = link_detections(answer.detections, answer.lungs)
+        records["detections"] = detections_record(answer.detections, lesions, names)
+    if answer.classification is not None:
+        records["classification"] = classification_record(answer.classification, names)
+    return records
 
 
 def read_record(path: Path) -> ReportRecord:

@@ -1,0 +1,57 @@
+"""Say what a scan most likely shows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundglass.cli.console import progress_bar, quiet_native_libraries, say_json
+from groundglass.cli.detect import NamedSystem
+from groundglass.cli.options import Device, Json, ScanPath, Series, Tolerate
+
+commands = typer.Typer()
+
+
+@commands.command()
+def classify(
+    scan: ScanPath,
+    system: NamedSystem,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for a page and JSON; without it the answer is printed alone.",
+            metavar="FOLDER",
+            show_default=False,
+        ),
+    ] = None,
+    series: Series = None,
+    tolerate: Tolerate = None,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Say what a scan most likely shows, and what carried the answer."""
+    from groundglass.analyze import classify
+    from groundglass.cli.summary import say_classification, say_files, say_notes
+    from groundglass.write import check_folder
+    from groundglass.write.answer import answer_record, write_answer
+
+    if out is not None:
+        check_folder(out)
+    quiet_native_libraries()
+    with progress_bar() as progress:
+        answer = classify(
+            scan,
+            system=system,
+            series=series,
+            tolerate=tolerate or (),
+            device=device,
+            progress=progress,
+        )
+        files = [] if out is None else write_answer(answer, out)
+    record = answer_record(answer)
+    say_classification(record)
+    say_notes(answer.notes)
+    say_files(files)
+    if as_json:
+        say_json(record.model_dump_json(indent=2))

@@ -1,0 +1,126 @@
+import csv
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groundglass.classification import Classification
+from groundglass.deidentify import deidentify
+from groundglass.detections import Detection, Detections
+from groundglass.errors import OutputError
+from groundglass.labels import Lesion
+from groundglass.report import Answer
+from groundglass.write.answer import AnswerRecord, answer_page, write_answer
+from groundglass.write.html import page
+from groundglass.write.record import record_of
+from tests.write import samples
+
+VOLUME = samples.volume()
+BOXES = (
+    Detection(11, (20.0, 8.0, 31.0, 15.5), 0.91, Lesion.GROUND_GLASS, area_px=60),
+    Detection(12, (20.0, 8.0, 31.0, 15.5), 0.85, Lesion.GROUND_GLASS, area_px=61),
+    Detection(12, (18.0, 30.0, 22.0, 36.0), 0.65, Lesion.CONSOLIDATION, area_px=12),
+)
+
+
+def detected(boxes=BOXES, findings=VOLUME):
+    found = Detections("some_system", "ab" * 32, findings.scan, boxes)
+    return Answer(findings.scan, findings.lungs, samples.PROVENANCE, found, notes=(samples.GAP,))
+
+
+def classified(**changes):
+    shares = np.full(24, 1 / 24, np.float32)
+    found = Classification(
+        "some_system",
+        "ab" * 32,
+        {"control": 0.2, "COVID-19": 0.7, "other <pneumonia>": 0.1},
+        exclusive=True,
+        relevance=shares,
+        evidence=BOXES[1:],
+    )
+    answer = Answer(VOLUME.scan, VOLUME.lungs, samples.PROVENANCE, None, found)
+    return replace(answer, **changes)
+
+
+def test_boxes_are_written_as_page_data_and_two_tables(tmp_path):
+    files = write_answer(detected(), tmp_path / "out")
+    assert [file.name for file in files] == [
+        "detections.html",
+        "detections.json",
+        "detections.csv",
+        "detected_lesions.csv",
+    ]
+    record = AnswerRecord.model_validate_json(files[1].read_bytes())
+    assert [lesion.kind for lesion in record.detections.lesions] == [
+        "ground-glass opacity",
+        "consolidation",
+    ]
+    assert [box.lesion for box in record.detections.boxes] == [1, 1, 2]
+    rows = list(csv.DictReader(files[2].read_text().splitlines()))
+    assert [(row["slice"], row["lesion"]) for row in rows] == [
+        ("11", "1"),
+        ("12", "1"),
+        ("12", "2"),
+    ]
+    (first, second) = csv.DictReader(files[3].read_text().splitlines())
+    assert float(first["volume_ml"]) == pytest.approx(121 * 2.5 * 0.8 * 0.7 / 1000, abs=1e-4)
+    assert first["lung"] == "right lung"
+    assert second["lung"] == "left lung"
+
+
+def test_results_are_replaced_and_files_of_the_user_are_not(tmp_path):
+    write_answer(detected(), tmp_path)
+    write_answer(detected(()), tmp_path)
+    (tmp_path / "detections.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"detections\.csv"):
+        write_answer(detected(), tmp_path)
+
+
+def test_a_scan_without_boxes_says_so():
+    text = answer_page(detected(()))
+    assert "No box." in text
+    assert "<img" not in text
+
+
+def test_the_page_shows_each_slice_with_its_boxes_in_color():
+    text = answer_page(detected())
+    assert len(re.findall("<img", text)) >= 1
+    assert "linked through the slices to 2 lesions" in text
+    assert "upper bounds" not in text
+    boxes = tuple(replace(box, area_px=None) for box in BOXES)
+    assert "upper bounds" in answer_page(detected(boxes))
+
+
+def test_classes_are_written_with_the_boxes_behind_them(tmp_path):
+    files = write_answer(classified(), tmp_path)
+    assert [file.name for file in files] == ["classification.html", "classification.json"]
+    data = json.loads(files[1].read_text("utf-8"))["classification"]
+    assert data["most_likely"] == "COVID-19"
+    assert [box["slice"] for box in data["evidence"]] == [12, 12]
+    text = files[0].read_text("utf-8")
+    assert "<pneumonia>" not in text
+    assert "It is no diagnosis" in text
+
+
+def test_the_report_shows_boxes_and_classes_where_the_system_gives_them():
+    plain = samples.report()
+    assert "Lesions as boxes" not in page(plain)
+    found = Detections("some_system", "", plain.findings.scan, BOXES)
+    full = replace(plain, detections=found, classification=classified().classification)
+    text = page(full)
+    assert "Lesions as boxes" in text
+    assert "most likely shows" in text
+    record = record_of(full)
+    assert len(record.detections.boxes) == 3
+    assert record.classification.probabilities["COVID-19"] == 0.7
+    assert record_of(plain).detections is None
+
+
+def test_boxes_of_a_deidentified_report_lie_on_the_scan_without_names():
+    report = samples.report(samples.dicom_volume())
+    found = Detections("some_system", "", report.findings.scan, BOXES)
+    cleaned = deidentify(replace(report, detections=found))
+    assert cleaned.detections.scan is cleaned.findings.scan
+    assert samples.PATIENT.partition("^")[0] not in repr(cleaned.detections.scan.source)
