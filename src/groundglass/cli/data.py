@@ -1,11 +1,15 @@
 """Data to work on: the phantom, and tables of public data sets."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundglass.cli.console import quiet_native_libraries, say
+
+if TYPE_CHECKING:
+    from groundglass.data.cohort import Case
 
 commands = typer.Typer()
 data = typer.Typer(help="Tables of cases for training and evaluation.", no_args_is_help=True)
@@ -115,3 +119,57 @@ def training_gray(
     made = make_training_gray(tables, lung_finder(None, "cpu").find_lungs)
     out.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
     say(f"{made.slices} slices of {made.patients} patients in {out}", "green")
+
+
+@data.command("reformat")
+def reformat_data(
+    view: Annotated[str, typer.Argument(help="coronal or sagittal.", metavar="VIEW")],
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables with series and numbers.", metavar="CSV...")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder of the pictures and their table.", metavar="FOLDER"),
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Split to take; all if not given.", show_default=False)
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Pixels from one view to the next.")] = 4,
+) -> None:
+    """Make views of series across their slices, as pictures with a table."""
+    from groundglass.data.derived import reformat, view_name
+    from groundglass.write import check_folder
+
+    wanted = view_name(view)
+    check_folder(out)
+    made = reformat(_chosen_cases(tables, split), wanted, out, every)
+    say(f"{len(made)} {view} views in {out / 'cohort.csv'}", "green")
+
+
+@data.command("paste")
+def paste_data(
+    tables: Annotated[list[Path], typer.Argument(help="Tables of cases.", metavar="CSV...")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder of the pictures and their table.", metavar="FOLDER"),
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Split to take; all if not given.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of pictures.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
+) -> None:
+    """Squeeze three slices side by side into one picture, many times."""
+    from groundglass.data.derived import paste
+    from groundglass.write import check_folder
+
+    check_folder(out)
+    made = paste(_chosen_cases(tables, split), out, count, seed)
+    say(f"{len(made)} pictures in {out / 'cohort.csv'}", "green")
+
+
+def _chosen_cases(tables: list[Path], split: str | None) -> "Sequence[Case]":
+    from groundglass.data.cohort import Cohort, split_name
+
+    cohort = Cohort.read(tables)
+    return cohort.cases if split is None else cohort.split(split_name(split))

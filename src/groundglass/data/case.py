@@ -48,6 +48,8 @@ class Case(BaseModel):
         case: Name, unique in the table.
         patient: Patient, or the closest thing known; never crosses a split.
         series: Series the slice comes from; empty where it stands alone.
+        number: Number of the slice in its series; neighbors have consecutive numbers. Empty where
+            not known.
         split: ``train``, ``val`` or ``test``.
         image: Gray 8-bit picture; or the folder of a series, for tables of whole scans.
         lungs: Mask of the lungs; empty where not known.
@@ -67,6 +69,7 @@ class Case(BaseModel):
     case: str = Field(min_length=1)
     patient: str = Field(min_length=1)
     series: str = ""
+    number: int | None = None
     split: Split
     image: Path
     lungs: Path | None = None

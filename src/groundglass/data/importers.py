@@ -29,6 +29,7 @@ def import_covid_ct_seg(folder: Path) -> list[Case]:
             case=Path(row["file"]).stem,
             patient=row["patient"],
             series=row["series"],
+            number=int(Path(row["file"]).stem.rpartition("_")[2]),
             split=split_name(row["split"]),
             image=folder / "images" / row["file"],
             lungs=folder / "lung" / row["file"],

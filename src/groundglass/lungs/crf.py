@@ -36,10 +36,10 @@ class CrfSettings:
         iterations: Rounds of mean-field inference.
     """
 
-    appearance_weight: float = 4.0
-    appearance_px: float = 12.0
-    appearance_gray: float = 0.08
-    smoothness_weight: float = 2.0
+    appearance_weight: float = 2.0
+    appearance_px: float = 8.0
+    appearance_gray: float = 0.1
+    smoothness_weight: float = 1.0
     smoothness_px: float = 2.0
     iterations: int = 5
 
