@@ -63,3 +63,12 @@ def test_steps_drop_every_so_many_epochs() -> None:
 
 def test_a_constant_rate_stays() -> None:
     assert rates(config("learning_rate=0.5", "schedule=constant"), 9) == [0.5] * 9
+
+
+def test_a_cyclic_rate_climbs_and_falls_in_straight_lines() -> None:
+    chosen = config(
+        "learning_rate=1e-4", "schedule=cyclic", "cycle_epochs=2", "lowest_share=0.1", "epochs=5"
+    )
+    found = rates(chosen, 20)
+    cycle = [1e-5 + 9e-5 * share for share in (0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25)]
+    assert found == pytest.approx([*cycle, *cycle, *cycle[:4]])

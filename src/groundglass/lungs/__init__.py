@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 from groundglass.errors import UnknownNameError
+from groundglass.lungs.hull import lungs_by_hull
 from groundglass.lungs.threshold import lungs_by_threshold
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Note
 
 LungMethod = Callable[[CTScan], tuple[Mask, tuple[Note, ...]]]
 
-LUNG_METHODS: dict[str, LungMethod] = {"threshold": lungs_by_threshold}
+LUNG_METHODS: dict[str, LungMethod] = {
+    "threshold": lungs_by_threshold,
+    "hull": lungs_by_hull,
+}
 """Every way to find lungs, by name."""
 
 

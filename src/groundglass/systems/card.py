@@ -64,7 +64,7 @@ class Card(_Part):
     answers: tuple[AnswerKind, ...]
     modality: Literal["ct", "radiograph", "both"] = "ct"
     labels: tuple[str, ...]
-    network: dict[str, str | int | float | list[int]]
+    network: dict[str, str | int | float | list[int] | list[float] | list[str]]
     size_px: tuple[int, int]
     lesion_threshold: float = 0.5
     metrics: dict[str, float] = {}

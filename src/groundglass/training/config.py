@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from groundglass.data.augment import AugmentConfig
 from groundglass.errors import ConfigError
 
-NetworkSetting = str | int | float | list[int]
+NetworkSetting = str | int | float | list[int] | list[float] | list[str]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -50,9 +50,12 @@ class RunConfig(BaseModel):
         lookahead: Whether slow weights follow every sixth step (Zhang et al. 2019).
         schedule: ``cosine``: a linear rise over the first twentieth of the steps, then a cosine
             down to a hundredth; ``step``: times ``step_factor`` every ``step_epochs``;
-            ``constant``.
+            ``constant``; ``cyclic``: from ``lowest_share`` of the rate up to it and back in
+            ``cycle_epochs``, again and again, in straight lines (Smith 2017).
         step_epochs: Epochs between the drops of the ``step`` schedule.
         step_factor: Factor of each drop.
+        cycle_epochs: Epochs of one cycle of the ``cyclic`` schedule.
+        lowest_share: Share of the rate that a cycle begins and ends with.
         gradient_value: Largest value in a step's gradient, before its norm is seen to.
         monitor: Metric by which the best epoch is chosen.
         monitor_mode: Whether a larger (``max``) or a smaller one (``min``) is better.
@@ -88,9 +91,11 @@ class RunConfig(BaseModel):
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
     lookahead: bool = False
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "constant", "cyclic"] = "cosine"
     step_epochs: int = 50
     step_factor: float = 0.1
+    cycle_epochs: float = Field(default=4.0, gt=0.0)
+    lowest_share: float = Field(default=0.1, gt=0.0, le=1.0)
     gradient_value: float | None = None
     monitor: str = "val/lesion_dice"
     monitor_mode: Literal["max", "min"] = "max"
@@ -132,6 +137,10 @@ class RunConfig(BaseModel):
     def network_settings(self) -> dict[str, NetworkSetting]:
         """The settings that rebuild the network, for the run's card; systems say which."""
         raise NotImplementedError
+
+    def answers(self) -> tuple[str, ...] | None:
+        """What the run can be asked for, for its card; ``None`` for all that the system can."""
+        return None
 
     def dump(self) -> str:
         """The config as YAML, every setting written out."""

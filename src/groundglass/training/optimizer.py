@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
+    LambdaLR,
     LinearLR,
     LRScheduler,
     SequentialLR,
@@ -48,6 +49,9 @@ def make_schedule(optimizer: Optimizer, config: RunConfig, steps: int) -> LRSche
     if config.schedule == "step":
         steps_per_epoch = max(1, steps // config.epochs)
         return StepLR(optimizer, config.step_epochs * steps_per_epoch, config.step_factor)
+    if config.schedule == "cyclic":
+        cycle = max(2.0, config.cycle_epochs * steps / config.epochs)
+        return LambdaLR(optimizer, lambda step: _triangle(step / cycle, config.lowest_share))
     rise = max(1, steps // 20)
     return SequentialLR(
         optimizer,
@@ -57,3 +61,8 @@ def make_schedule(optimizer: Optimizer, config: RunConfig, steps: int) -> LRSche
         ],
         milestones=[rise],
     )
+
+
+def _triangle(cycles: float, lowest: float) -> float:
+    """Share of the rate after so many cycles: up in straight lines from the lowest, and back."""
+    return lowest + (1 - lowest) * (1 - abs(2 * (cycles % 1) - 1))
