@@ -1,4 +1,4 @@
-"""What is read: CT volumes in Hounsfield units, and pictures of CT slices without them."""
+"""What is read: CT volumes in Hounsfield units, pictures of CT slices, and chest radiographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -155,3 +155,29 @@ class CTSlices:
 
 Scan = CTScan | CTSlices
 """Anything that lungs and lesions can be found on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """A frontal chest radiograph: a projection, on which nothing is measured in Hounsfield units.
+
+    Right lung on the left of the picture; air dark, bone bright.
+
+    Attributes:
+        pixels: Gray values 0 (black) to 255 (white) as uint8, shape (row, column).
+        source: Where it came from.
+
+    Raises:
+        UnreadableScanError: If the pixels are not gray.
+    """
+
+    pixels: NDArray[np.uint8]
+    source: Source
+
+    def __post_init__(self) -> None:
+        """Refuse a picture that is not gray."""
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8:
+            raise UnreadableScanError(
+                f"found a radiograph with shape {self.pixels.shape} and type {self.pixels.dtype}, "
+                "expected (row, column) uint8"
+            )

@@ -16,6 +16,21 @@ def gray_slice(number: int = 5) -> np.ndarray:
     return np.kron(window, np.ones((2, 2), np.uint8))
 
 
+def radiograph() -> np.ndarray:
+    """Two dark lungs in a bright chest, every gray running into the next."""
+    rows, columns = np.mgrid[:128, :128]
+    depth = sum(
+        np.exp(-(((rows - 64) / 40) ** 2) - ((columns - column) / 20) ** 2) for column in (38, 90)
+    )
+    return (190 - 120 * depth - 0.3 * rows).astype(np.uint8)
+
+
+def soft_tissue_slice() -> np.ndarray:
+    """A slice of the tiny chest in a window from -160 to 240 HU."""
+    window = np.clip((tiny_chest().slices[5] + 160.0) / 400 * 255, 0, 255).astype(np.uint8)
+    return np.kron(window, np.ones((2, 2), np.uint8))
+
+
 def picture(pixels: np.ndarray, name: str = "slice.png", **options: object):
     """Builder of one picture."""
 
@@ -132,6 +147,14 @@ def two_archives(folder: Path) -> Path:
 MASK = np.where(gray_slice() > 128, 2, 0).astype(np.uint8)
 
 BROKEN_OTHERS = {
+    "a radiograph among pictures": (
+        picture(radiograph()),
+        ["looks like a radiograph", "--tolerate radiograph"],
+    ),
+    "a slice in a soft-tissue window": (
+        picture(soft_tissue_slice()),
+        ["soft-tissue window", "lung window", "--tolerate soft-tissue-window"],
+    ),
     "nothing there": (lambda folder: folder / "scan", ["found nothing at", "check the path"]),
     "empty file": (one("scan.dcm", b""), ["'scan.dcm', an empty file", "give the scan"]),
     "text called .dcm": (one("scan.dcm", b"hello"), ["'scan.dcm', a text file"]),

@@ -13,6 +13,7 @@ TOLERABLE: dict[str, str] = {
     "own",
     "color": "turns colored pictures to gray by their luminance",
     "conflicting-affines": "believes the sform where a NIfTI file states two different geometries",
+    "ct-slice": "reads a picture that looks like a CT slice as if it were a radiograph",
     "derived": "reads images that were computed from other images as if they were original",
     "duplicates": "keeps the first of several slices at one position, by file name",
     "gantry-tilt": "shifts every slice of a tilted gantry to its true place in mm, linearly, and "
@@ -26,7 +27,9 @@ TOLERABLE: dict[str, str] = {
     "not-finite": "reads values that are no number as air, -1024 HU",
     "oblique": "reads slices tilted by more than 20 degrees as if they were axial",
     "offset-1024": "subtracts 1024 from values that are stored as Hounsfield units plus 1024",
+    "radiograph": "reads pictures that look like radiographs as if they were CT slices",
     "small-field": "reads a scan too small to hold the chest of an adult: a child, a part, a crop",
+    "soft-tissue-window": "reads pictures of CT slices whose window shows nothing inside the lungs",
     "thick-slices": "reads voxels too long to show small lesions",
 }
 """What ``--tolerate NAME`` does, in one clause each; every use becomes a note in the report."""

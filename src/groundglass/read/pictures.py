@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from groundglass.errors import UnreadableScanError
+from groundglass.read.chest_picture import check_slices
 from groundglass.read.damage import damage_explained
 from groundglass.read.request import Request
 from groundglass.read.wording import counted, times
@@ -59,12 +60,11 @@ def read_pictures(paths: Sequence[Path], request: Request) -> CTSlices:
     Raises:
         UnreadableScanError: If a picture is damaged, no gray slice, or shares its name.
     """
-    pictures = [picture for path in natural_order(paths) for picture in _pictures_in(path)]
+    pictures = decode_pictures(paths)
     _refuse_shared_names(pictures)
-    _report_color(pictures, request)
-    if any(picture.transparent for picture in pictures):
-        request.oddities.note("alpha", "Found transparent pixels; they were laid on black.")
-    slices = _eight_bits(pictures, request)
+    report_color(pictures, request)
+    slices = eight_bits(pictures, request)
+    check_slices([picture.name for picture in pictures], slices, request.oddities)
     source = Source(
         name=request.name,
         format="pictures",
@@ -72,6 +72,11 @@ def read_pictures(paths: Sequence[Path], request: Request) -> CTSlices:
         notes=request.oddities.notes,
     )
     return CTSlices(tuple(picture.name for picture in pictures), slices, source)
+
+
+def decode_pictures(paths: Sequence[Path]) -> list[Picture]:
+    """Every picture of the files, pages of TIFF files one by one, in natural order."""
+    return [picture for path in natural_order(paths) for picture in _pictures_in(path)]
 
 
 def natural_order(paths: Sequence[Path]) -> list[Path]:
@@ -167,7 +172,10 @@ def _refuse_shared_names(pictures: Sequence[Picture]) -> None:
         )
 
 
-def _report_color(pictures: Sequence[Picture], request: Request) -> None:
+def report_color(pictures: Sequence[Picture], request: Request) -> None:
+    """Note transparent pixels and colored marks; colored pictures are refused or tolerated."""
+    if any(picture.transparent for picture in pictures):
+        request.oddities.note("alpha", "Found transparent pixels; they were laid on black.")
     plain = [p for p in pictures if p.colored > LARGEST_COLORED_SHARE]
     if plain:
         request.oddities.tolerate(
@@ -187,7 +195,7 @@ def _report_color(pictures: Sequence[Picture], request: Request) -> None:
         )
 
 
-def _eight_bits(pictures: Sequence[Picture], request: Request) -> tuple[NDArray[np.uint8], ...]:
+def eight_bits(pictures: Sequence[Picture], request: Request) -> tuple[NDArray[np.uint8], ...]:
     """Gray values 0 to 255; deeper pictures share one range, so that they stay comparable."""
     deep = [p.pixels for p in pictures if p.pixels.dtype.itemsize > 1]
     if deep:

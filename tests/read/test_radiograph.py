@@ -1,0 +1,155 @@
+"""Radiographs: read as a screen shows them, and told apart from CT slices."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from groundglass.data.class_importers import import_cxr_figure1
+from groundglass.data.importers import import_medseg
+from groundglass.errors import UnreadableScanError
+from groundglass.read import read
+from groundglass.read.chest_picture import ChestPicture, tell_picture
+from groundglass.read.radiograph import is_radiograph, read_radiograph
+from tests.read.broken_others import gray_slice, radiograph, soft_tissue_slice
+
+DATA = Path(os.environ.get("GROUNDGLASS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def write_dx(path: Path, stored: np.ndarray, **changes: object) -> Path:
+    """A DX image of 12 bits."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        setattr(dataset, keyword, generate_uid())
+    dataset.Modality = "DX"
+    dataset.PatientName = "Phantom^Synthetic"
+    dataset.PatientID = dataset.StudyID = dataset.AccessionNumber = ""
+    dataset.PatientBirthDate = dataset.PatientSex = dataset.StudyDate = dataset.StudyTime = ""
+    dataset.ReferringPhysicianName = dataset.Manufacturer = ""
+    dataset.SeriesNumber = dataset.InstanceNumber = 1
+    dataset.ViewPosition = "PA"
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
+    dataset.WindowCenter, dataset.WindowWidth = 2048, 4096
+    dataset.PresentationLUTShape = "IDENTITY"
+    dataset.PixelData = stored.astype("<u2").tobytes()
+    for keyword, value in changes.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture
+def chest() -> np.ndarray:
+    return radiograph()
+
+
+INVERSE = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}
+
+
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": None, "WindowWidth": None}])
+def test_both_photometric_interpretations_show_air_dark(
+    chest: np.ndarray, tmp_path: Path, window: dict[str, object]
+) -> None:
+    stored = chest.astype(np.uint16) * 16
+    plain = read_radiograph(write_dx(tmp_path / "plain.dcm", stored, **window))
+    inverse = read_radiograph(
+        write_dx(tmp_path / "inverse.dcm", 4095 - stored, **INVERSE, **window)
+    )
+    assert np.abs(plain.pixels.astype(int) - inverse.pixels).max() <= 2
+    assert plain.pixels[64, 38] < plain.pixels[10, 64]
+
+
+def test_the_window_of_the_header_is_applied_after_the_rescale(
+    chest: np.ndarray, tmp_path: Path
+) -> None:
+    stored = chest.astype(np.uint16) * 4
+    path = write_dx(tmp_path / "x.dcm", stored, RescaleSlope=2, WindowCenter=1020, WindowWidth=2040)
+    assert np.abs(read_radiograph(path).pixels.astype(int) - chest).max() <= 2
+
+
+def test_nothing_of_the_patient_is_kept(chest: np.ndarray, tmp_path: Path) -> None:
+    found = read_radiograph(write_dx(tmp_path / "x.dcm", chest.astype(np.uint16)))
+    assert found.source.description["view"] == "PA"
+    assert "Phantom" not in str(found.source)
+    assert found.source.headers == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Modality": "CT"}, "groundglass analyze"),
+        ({"ViewPosition": "LL"}, "--tolerate derived"),
+        ({"PresentationIntentType": "FOR PROCESSING"}, "FOR PRESENTATION"),
+    ],
+)
+def test_what_is_no_frontal_radiograph_is_refused(
+    chest: np.ndarray, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    path = write_dx(tmp_path / "x.dcm", chest.astype(np.uint16), **changes)
+    with pytest.raises(UnreadableScanError, match=words):
+        read_radiograph(path)
+
+
+def test_a_ct_command_says_that_a_dicom_radiograph_is_one(
+    chest: np.ndarray, tmp_path: Path
+) -> None:
+    path = write_dx(tmp_path / "x.dcm", chest.astype(np.uint16))
+    assert is_radiograph(path)
+    with pytest.raises(UnreadableScanError, match="found a radiograph"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        (radiograph(), ChestPicture.RADIOGRAPH),
+        (gray_slice(), ChestPicture.LUNG_WINDOW),
+        (soft_tissue_slice(), ChestPicture.SOFT_TISSUE_WINDOW),
+    ],
+)
+def test_pictures_are_told_apart(picture: np.ndarray, kind: ChestPicture) -> None:
+    assert tell_picture(picture) is kind
+
+
+def test_a_slice_is_refused_where_a_radiograph_is_wanted(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "slice.png"), gray_slice())
+    with pytest.raises(UnreadableScanError, match="--tolerate ct-slice"):
+        read_radiograph(tmp_path / "slice.png")
+    tolerated = read_radiograph(tmp_path / "slice.png", tolerate=["ct-slice"])
+    assert [note.name for note in tolerated.source.notes] == ["ct-slice"]
+
+
+def test_one_radiograph_among_many_slices_is_noted(tmp_path: Path) -> None:
+    for k in (4, 5, 6):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), gray_slice(k))
+    cv2.imwrite(str(tmp_path / "7.png"), radiograph())
+    assert [note.name for note in read(tmp_path).source.notes] == ["radiograph"]
+
+
+@pytest.mark.reference
+@pytest.mark.skipif(not DATA.is_dir(), reason="GROUNDGLASS_DATA is not there")
+def test_pictures_that_no_limit_was_set_on_are_told_apart() -> None:
+    """Held-out slices pass but for one in thirty; most radiographs of another set are told."""
+    slices = [c for c in import_medseg(DATA / "medseg") if c.split == "test"]
+    kinds = [tell_picture(case.read_image()) for case in slices]
+    assert sum(kind is not ChestPicture.LUNG_WINDOW for kind in kinds) <= 1
+    shown = [tell_picture(c.read_image()) for c in import_cxr_figure1(DATA / "cxr-figure1")]
+    assert np.mean([kind is ChestPicture.RADIOGRAPH for kind in shown]) > 0.9
