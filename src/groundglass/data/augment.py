@@ -19,6 +19,7 @@ class AugmentConfig(BaseModel):
         scale: Smallest and largest zoom.
         aspect: Largest stretch of one side against the other, as a share.
         shift: Largest shift, as a share of the input's side.
+        shear_deg: Largest angle by which columns lean to either side.
         flip: Share of slices mirrored left to right (their sides are swapped with them).
         flip_vertical: Share of slices mirrored front to back.
         contrast: Smallest and largest factor on gray values, as from a wider or narrower window.
@@ -45,6 +46,7 @@ class AugmentConfig(BaseModel):
     blur_px: float = 1.2
     cutout: float = 0.0
     outside: float = 0.3
+    shear_deg: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Augment:
         across = zoom * stretch * (-1 if mirrored else 1)
         down = zoom / stretch * (-1 if upturned else 1)
         linear = turn @ np.diag([across, down])
+        if c.shear_deg > 0:
+            lean = np.tan(np.deg2rad(uniform(-c.shear_deg, c.shear_deg)))
+            linear = linear @ np.array([[1.0, lean], [0.0, 1.0]])
         rows, columns = frame.size_px
         center = np.array([(columns - 1) / 2, (rows - 1) / 2])
         shift = np.array([columns, rows]) * uniform(-c.shift, c.shift, size=2)

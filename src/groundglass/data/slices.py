@@ -55,19 +55,7 @@ class SliceDataset(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, draw: Draw | int) -> dict[str, torch.Tensor]:
         """One slice; a training slice is fixed by run seed, epoch and index."""
         epoch, index = draw if isinstance(draw, tuple) else (0, draw)
-        picture = self._pictures[index]
-        rows, columns = picture.shape
-        frame = Frame.fit(Box.whole(picture.shape), (rows, columns), self.size_px)
-        gray = picture_gray(picture)
-        mirrored = False
-        if self.augment is None:
-            pixels = np.clip(frame.gray(gray), 0.0, 1.0)
-        else:
-            augment = Augment.seeded(self.augment, self.seed, epoch, index)
-            frame, mirrored = augment.frame(frame)
-            known = frame.labels(np.ones_like(picture)) == 1
-            pixels = augment.outside(frame.gray(gray, augment.fill()), known)
-            pixels = augment.gray(pixels)
+        pixels, frame, mirrored = self.show(self.gray_of(index), epoch, index)
         lungs = self._target(frame, self._lungs[index])
         return {
             "gray": torch.from_numpy(pixels[None]),
@@ -75,6 +63,34 @@ class SliceDataset(Dataset[dict[str, torch.Tensor]]):
             "lesions": torch.from_numpy(self._target(frame, self._lesions[index])),
             "case": torch.tensor(index),
         }
+
+    def gray_of(self, index: int) -> NDArray[np.float32]:
+        """Lung gray of a slice on its own grid; subclasses may enhance it."""
+        return picture_gray(self._pictures[index])
+
+    def drawn_with(self, index: int) -> int:
+        """Index of the slice whose augmentation this one shares; its own unless overridden."""
+        return index
+
+    def show(
+        self, gray: NDArray[np.float32], epoch: int, index: int
+    ) -> tuple[NDArray[np.float32], Frame, bool]:
+        """A slice as the network sees it on a draw, its frame, and whether it is mirrored.
+
+        Args:
+            gray: Lung gray of the case, or of another slice of its size, which is changed alike.
+            epoch: Epoch of the draw.
+            index: Index of the case.
+        """
+        shape = gray.shape[0], gray.shape[1]
+        frame = Frame.fit(Box.whole(shape), shape, self.size_px)
+        if self.augment is None:
+            return np.clip(frame.gray(gray), 0.0, 1.0), frame, False
+        augment = Augment.seeded(self.augment, self.seed, epoch, self.drawn_with(index))
+        frame, mirrored = augment.frame(frame)
+        known = frame.labels(np.ones(shape, np.uint8)) == 1
+        pixels = augment.outside(frame.gray(gray, augment.fill()), known)
+        return augment.gray(pixels), frame, mirrored
 
     @staticmethod
     def _known_sides(case: Case) -> NDArray[np.uint8] | None:

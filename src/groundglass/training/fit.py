@@ -58,7 +58,7 @@ def fit(
         module = module.to(memory_format=module.memory_format)
     resumed = run.last_checkpoint.is_file()
     if config.start_weights is not None and not resumed:
-        taken = take_start_weights(module.network, config.start_weights)
+        taken = take_start_weights(module.network, config.start_weights, module.fit_start_weights)
         taken.write(run.start_weights)
         watcher.line(taken.summary())
     devices = Devices.find(config.devices)

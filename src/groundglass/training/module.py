@@ -68,6 +68,10 @@ class SystemModule(lightning.LightningModule):
         """Batches to judge an epoch by; every slice once, as it is, unless overridden."""
         return DataLoader(SliceDataset(cases, config.size_px), batch_size=config.batch_size)
 
+    def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a file under the names of this network; as they are, unless overridden."""
+        return stored
+
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name; ``loss`` is the one that is minimized."""

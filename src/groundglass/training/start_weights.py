@@ -1,6 +1,7 @@
 """Start from the weights of another run: what fits is taken, the rest is said."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,12 +45,18 @@ class StartWeights:
         replace_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
-def take_start_weights(network: nn.Module, path: Path) -> StartWeights:
+State = dict[str, torch.Tensor]
+
+
+def take_start_weights(
+    network: nn.Module, path: Path, rename: Callable[[State], State] | None = None
+) -> StartWeights:
     """Load what fits by name and shape from an earlier run or a pretraining.
 
     Args:
         network: Changed in place; its numeric type is kept.
         path: Safetensors file.
+        rename: Takes the weights of the file to the names of the network.
 
     Returns:
         What was taken and what was not.
@@ -65,6 +72,8 @@ def take_start_weights(network: nn.Module, path: Path) -> StartWeights:
             f"found '{path.name}' unreadable ({error}), expected a safetensors file; "
             "take weights.safetensors of a run"
         ) from None
+    if rename is not None:
+        stored = rename(stored)
     own = network.state_dict()
     shared = [name for name in own if name in stored]
     taken = [name for name in shared if stored[name].shape == own[name].shape]

@@ -82,7 +82,7 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         _begin(run, config, cohort, watcher)
     module, throughput = fit(run, config, cohort, parts, watcher)
     if _is_first_process():
-        _keep_weights(run, config, module)
+        _keep_weights(run, config, module, parts, cohort)
         replace_text(run.throughput, throughput.summary())
     return run
 
@@ -153,8 +153,14 @@ def _files(cases: Sequence[Case]) -> list[Path]:
     return [path for some in files for path in some if path.is_file()]
 
 
-def _keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
-    """Write weights and card of the epoch that is kept."""
+def _keep_weights(
+    run: Run, config: RunConfig, module: SystemModule, parts: Any, cohort: Cohort
+) -> None:
+    """Write weights and card of the epoch that is kept.
+
+    A system whose card says what is known once the weights are final, such as thresholds chosen on
+    the validation split, has a function ``settle(module, card, cases)`` beside its ``Module``.
+    """
     kept = run.best_checkpoint if config.keep == "best" else run.last_checkpoint
     checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
@@ -167,12 +173,16 @@ def _keep_weights(run: Run, config: RunConfig, module: SystemModule) -> None:
         seed=config.seed,
         config=config.digest(),
     )
-    card = load_card(config.system).model_copy(
+    card = load_card(config.system)
+    card = card.model_copy(
         update={
+            "answers": config.answers() or card.answers,
             "network": config.network_settings(),
             "size_px": config.size_px,
             "metrics": {},
             "weights": weights,
         }
     )
+    if hasattr(parts, "settle"):
+        card = parts.settle(module, card, [c for c in cohort.cases if c.split == "val"])
     write_card(card, run.card)

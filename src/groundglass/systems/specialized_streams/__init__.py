@@ -1,0 +1,1 @@
+"""Recognition, manifestations and specialized streams: El-Bana et al. 2020."""

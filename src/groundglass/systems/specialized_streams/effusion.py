@@ -1,0 +1,50 @@
+"""Pleural effusion beside the opacities: it lies in the chest, outside the lungs that hold air."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.geometry.frame import Box
+from groundglass.intensity import picture_gray, window_hu
+from groundglass.labels import Lesion
+from groundglass.mask import Mask
+from groundglass.scan import CTScan, Scan
+
+MARGIN = 0.15
+"""Margin around the lungs within which an effusion is looked for, as a share of their box: fluid
+shrinks the lung that is found."""
+
+Finder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Takes the lung gray of a part of a slice to the chance of effusion there."""
+
+
+def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, threshold: float) -> Mask:
+    """Opacities with the effusion around the lungs.
+
+    Args:
+        scan: CT volume or pictures.
+        lungs: Its lungs.
+        opacities: What was found inside them, label set ``Lesion``.
+        find: Gives the chance of effusion.
+        threshold: Chance above which a pixel is effusion.
+    """
+    whole = None
+    if isinstance(scan, CTScan):
+        whole = Box.around(lungs.array.max(0) > 0, MARGIN)
+    masks = []
+    for index, (lung, found) in enumerate(zip(lungs.slices, opacities.slices, strict=True)):
+        box = whole if isinstance(scan, CTScan) else Box.around(lung > 0, MARGIN)
+        merged = np.array(found)
+        if box is not None and lung.any():
+            part = np.s_[box.top : box.bottom, box.left : box.right]
+            fluid = (find(_gray(scan, index)[part]) > threshold) & (lung[part] == 0)
+            merged[part][fluid] = int(Lesion.PLEURAL_EFFUSION)
+        masks.append(merged)
+    return Mask.on(scan, masks, Lesion)
+
+
+def _gray(scan: Scan, index: int) -> NDArray[np.float32]:
+    if isinstance(scan, CTScan):
+        return window_hu(scan.slices[index])
+    return picture_gray(scan.slices[index])

@@ -1,0 +1,74 @@
+"""Losses of the second and third stage, over what is known alone."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from groundglass.data.case import UNKNOWN
+from groundglass.labels import Lesion
+from groundglass.losses import known_bce_loss, soft_dice_loss
+
+
+def kinds_known(lesions: Tensor) -> Tensor:
+    """Where the manifestation of every pixel is told, boolean, the shape of the mask.
+
+    Args:
+        lesions: Numbers of ``Lesion``, ``UNKNOWN`` where not known.
+    """
+    return (lesions != UNKNOWN) & (lesions != Lesion.UNSPECIFIED)
+
+
+def presence(lesions: Tensor, labels: tuple[Lesion, ...]) -> tuple[Tensor, Tensor]:
+    """Which manifestations slices show, and of which slices that is known.
+
+    A slice with a lesion of unknown kind, or without a mask, tells nothing.
+
+    Args:
+        lesions: (batch, row, column).
+        labels: Manifestations in question.
+
+    Returns:
+        (batch, manifestation) and (batch, 1), both 0 or 1.
+    """
+    shown = torch.stack([(lesions == int(label)).flatten(1).any(1) for label in labels], 1)
+    told = (kinds_known(lesions) | (lesions == UNKNOWN)).flatten(1).all(1)
+    some = (lesions != UNKNOWN).flatten(1).any(1)
+    return shown.float(), (told & some)[:, None].float()
+
+
+def manifestation_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
+    """Binary cross-entropy summed over manifestations, averaged over slices that tell.
+
+    Args:
+        logits: (batch, manifestation).
+        lesions: (batch, row, column).
+        labels: Manifestations, in the order of the logits.
+    """
+    shown, known = presence(lesions, labels)
+    loss = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none").sum(1)
+    return (loss * known[:, 0]).sum() / known.sum().clamp_min(1)
+
+
+def stream_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
+    """Cross-entropy and soft Dice of each manifestation against everything else, summed.
+
+    Streams do not weigh on each other: the gradient of one depends on its own channel alone.
+
+    Args:
+        logits: (batch, manifestation, row, column).
+        lesions: (batch, row, column).
+        labels: Manifestations, in the order of the logits; ``UNSPECIFIED`` stands for any opacity.
+    """
+    losses = []
+    for channel, label in enumerate(labels):
+        target, known = _target(lesions[:, None], label)
+        one = logits[:, channel : channel + 1]
+        losses.append(known_bce_loss(one, target, known) + soft_dice_loss(one, target, known))
+    return torch.stack(losses).sum()
+
+
+def _target(lesions: Tensor, label: Lesion) -> tuple[Tensor, Tensor]:
+    if label is Lesion.UNSPECIFIED:
+        known = lesions != UNKNOWN
+        return ((lesions > 0) & (lesions <= label) & known).float(), known.float()
+    return (lesions == int(label)).float(), kinds_known(lesions).float()

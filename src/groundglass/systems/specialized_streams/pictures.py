@@ -1,0 +1,106 @@
+"""Pictures as the three stages see them: local contrast enhanced, one frame for all of a series."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from groundglass.data.augment import AugmentConfig
+from groundglass.data.case import Case
+from groundglass.data.slices import Draw, EpochSampler, SliceDataset
+from groundglass.intensity import picture_gray
+
+CLIP_LIMIT = 2.0
+TILES = (8, 8)
+
+UNKNOWN_CLASS = -1
+
+
+def enhance(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Gray with its local contrast enhanced: CLAHE of 8 x 8 tiles.
+
+    Args:
+        gray: (row, column), about 0 to 1; what lies beyond is cut.
+
+    Returns:
+        Same shape, 0 to 1.
+    """
+    deep = (np.clip(gray, 0.0, 1.0) * 65535).astype(np.uint16)
+    enhanced = cv2.createCLAHE(CLIP_LIMIT, TILES).apply(deep)
+    return np.asarray(enhanced, np.float32) / np.float32(65535)
+
+
+def radiograph_gray(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Gray of a radiograph, 0 to 1, as it stands."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+class EnhancedPictures(SliceDataset):
+    """Slices and radiographs with enhanced contrast; those of one series are augmented alike.
+
+    Items hold ``class`` beside what :class:`SliceDataset` gives: the index of the case's class, or
+    ``UNKNOWN_CLASS``.
+
+    Args:
+        cases: Rows of a cohort.
+        size_px: (row, column) of the input.
+        augment: How training pictures vary; ``None`` shows them as they are.
+        seed: Seed of the run.
+        classes: Index of the class by the cohort's label.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        size_px: tuple[int, int],
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+        classes: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(cases, size_px, augment, seed)
+        self._classes = classes or {}
+        first: dict[tuple[str, str], int] = {}
+        self._leaders = [
+            first.setdefault((case.patient, case.series or case.case), index)
+            for index, case in enumerate(self.cases)
+        ]
+
+    def gray_of(self, index: int) -> NDArray[np.float32]:
+        """Enhanced gray of a picture on its own grid."""
+        picture = self._pictures[index]
+        if self.cases[index].modality == "radiograph":
+            return enhance(radiograph_gray(picture))
+        return enhance(picture_gray(picture))
+
+    def drawn_with(self, index: int) -> int:
+        """Index of the first slice of the same series."""
+        return self._leaders[index]
+
+    def __getitem__(self, draw: Draw | int) -> dict[str, torch.Tensor]:
+        """One picture; a training picture is fixed by run seed, epoch and series."""
+        index = draw[1] if isinstance(draw, tuple) else draw
+        number = self._classes.get(self.cases[index].label, UNKNOWN_CLASS)
+        return {**super().__getitem__(draw), "class": torch.tensor(number)}
+
+
+class EqualSampler(EpochSampler):
+    """Draws that show every group as often as every other, however many cases it has.
+
+    Args:
+        cases: Rows of the training split.
+        draws: Draws per epoch.
+        seed: Seed of the run.
+        groups: Group of each case, such as its modality and class.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], draws: int, seed: int, groups: Sequence[object]
+    ) -> None:
+        super().__init__(cases, draws, seed)
+        shares: dict[object, float] = {}
+        for group, chance in zip(groups, self.chances, strict=True):
+            shares[group] = shares.get(group, 0.0) + float(chance)
+        chances = [c / shares[g] for g, c in zip(groups, self.chances, strict=True)]
+        self.chances = np.array(chances) / sum(chances)

@@ -1,0 +1,268 @@
+"""The pipeline at work: what a picture shows, which manifestations, and where they are."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from groundglass.classification import Classification
+from groundglass.errors import NotMeasurableError
+from groundglass.geometry.frame import Box, Frame
+from groundglass.intensity import picture_gray, window_hu
+from groundglass.labels import Lesion
+from groundglass.mask import Mask
+from groundglass.scan import CTScan, CTSlices, Radiograph, Scan
+from groundglass.systems.card import Card
+from groundglass.systems.slice_segmenter import AS_IT_IS, SliceSegmenter, View
+from groundglass.systems.specialized_streams.effusion import add_effusion
+from groundglass.systems.specialized_streams.network import (
+    SpecializedStreams,
+    Stage,
+    build_stages,
+    classes_of,
+    labels_of,
+    size_of_stage,
+    thresholds_of,
+)
+from groundglass.systems.specialized_streams.pictures import enhance, radiograph_gray
+from groundglass.systems.system import Progress
+
+_LESION, _DENSE, _EFFUSION = range(3)
+_BATCH = 8
+_LEAST_LUNG = 0.02
+"""A slice counts for the class of a volume where this share of it is lung."""
+
+
+class Predictor(SliceSegmenter):
+    """The stages of a card with their weights.
+
+    Streams are joined by a rule: inside the lungs a pixel is lesion where a stream of an opacity is
+    surer than the card's threshold, and of the kind whose stream is surest. Pleural effusion lies
+    outside the lungs, where no opacity is looked for, so the two never meet.
+    """
+
+    lesion = _LESION
+    network: SpecializedStreams
+
+    def __init__(self, card: Card, weights: Path, device: str = "cpu") -> None:
+        self._labels = labels_of(card.network, "streams") if _has(card, "streams") else ()
+        told = {Lesion.GROUND_GLASS, Lesion.CONSOLIDATION} <= set(self._labels)
+        self.consolidation = _DENSE if told else None
+        super().__init__(card, weights, device)
+
+    def build(self, card: Card) -> nn.Module:
+        """The networks of a card, with random weights."""
+        return build_stages(card.network)
+
+    def outputs(
+        self, inputs: Iterable[tuple[Frame, NDArray[np.float32]]], view: View = AS_IT_IS
+    ) -> Iterator[NDArray[np.float32]]:
+        """Chances (channel, row, column) of each input, its contrast enhanced first.
+
+        Args:
+            inputs: Frame and lung gray of each slice.
+            view: How the network sees them.
+        """
+        return super().outputs(((frame, enhance(gray)) for frame, gray in inputs), view)
+
+    def probabilities(self, gray: Tensor) -> Tensor:
+        """Chance of any opacity; then that it is consolidation; then of effusion.
+
+        Args:
+            gray: (batch, 1, row, column) from 0 to 1.
+        """
+        found = self.network(gray, "streams").sigmoid()
+        chances = dict(zip(self._labels, found.unbind(1), strict=True))
+        nothing = torch.zeros_like(gray[:, 0])
+        opacities = [chances[k] for k in self._labels if k is not Lesion.PLEURAL_EFFUSION]
+        lesion = torch.stack(opacities or [nothing]).amax(0)
+        dense = nothing
+        if self.consolidation is not None:
+            both = chances[Lesion.CONSOLIDATION] + chances[Lesion.GROUND_GLASS]
+            dense = chances[Lesion.CONSOLIDATION] / both.clamp_min(1e-6)
+        return torch.stack([lesion, dense, chances.get(Lesion.PLEURAL_EFFUSION, nothing)], 1)
+
+    def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
+        """Opacities inside the lungs and, where a stream finds it, effusion beside them.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs.
+            progress: Told how far it is.
+
+        Raises:
+            NotMeasurableError: If these weights hold no streams.
+        """
+        self._need("streams")
+        opacities = super().segment(scan, lungs, progress)
+        if Lesion.PLEURAL_EFFUSION not in self._labels:
+            return opacities
+        return add_effusion(scan, lungs, opacities, self._effusion, self.card.lesion_threshold)
+
+    def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """What the streams of ground-glass opacity and consolidation say, each by itself.
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+
+        Returns:
+            (2, row, column), 0 to 1; ``None`` where these weights tell no kinds.
+        """
+        if self.consolidation is None:
+            return None
+        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
+        gray = self._batch([enhance(picture_gray(pixels))], self.card.size_px)
+        with torch.inference_mode():
+            chances = self.network(gray, "streams").sigmoid()[0].float().cpu().numpy()
+        wanted = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION)
+        return np.stack([frame.restore(chances[self._labels.index(kind)]) for kind in wanted])
+
+    def classify(
+        self,
+        scan: Scan | Radiograph,
+        lungs: Mask | None = None,
+        progress: Progress | None = None,
+    ) -> Classification:
+        """What a scan or radiograph shows: its class, or else the manifestations on it.
+
+        A volume has the mean of its slices with lung.
+
+        Args:
+            scan: CT volume, pictures or radiograph.
+            lungs: Lungs of a CT, where they are known.
+            progress: Told how far it is.
+
+        Raises:
+            NotMeasurableError: If these weights were made for something else.
+        """
+        if self.network.recognition is None:
+            return self.find_manifestations(scan, lungs, progress)
+        self.refuse_unknown_modality(scan)
+        return self._classify("recognition", scan, lungs, progress)
+
+    def find_manifestations(
+        self,
+        scan: Scan | Radiograph,
+        lungs: Mask | None = None,
+        progress: Progress | None = None,
+    ) -> Classification:
+        """Which manifestations a CT shows, each by itself: that of its surest slice.
+
+        Args:
+            scan: CT volume or pictures.
+            lungs: Its lungs, where they are known.
+            progress: Told how far it is.
+
+        Raises:
+            NotMeasurableError: For a radiograph, or if these weights hold no such stage.
+        """
+        if isinstance(scan, Radiograph):
+            raise NotMeasurableError(
+                "a radiograph", "CT slices, on which manifestations were learned; give a CT"
+            )
+        return self._classify("manifestations", scan, lungs, progress)
+
+    def manifestation_thresholds(self) -> dict[str, float]:
+        """Probability from which each manifestation counts as there."""
+        titles = [label.title for label in labels_of(self.card.network, "manifestations")]
+        return dict(zip(titles, thresholds_of(self.card.network), strict=True))
+
+    def refuse_unknown_modality(self, scan: Scan | Radiograph) -> None:
+        """Refuse what the recognition stage never saw.
+
+        Raises:
+            NotMeasurableError: A radiograph for weights of CT, or the other way round.
+        """
+        seen = str(self.card.network["recognition_modalities"])
+        found = "radiograph" if isinstance(scan, Radiograph) else "ct"
+        if seen not in (found, "both"):
+            words = {"ct": "a CT", "radiograph": "a radiograph"}
+            raise NotMeasurableError(
+                f"{words[found]}",
+                f"{words[seen]}: these weights learned from nothing else, and would answer at "
+                "random; take weights of both",
+            )
+
+    def recognition_input(self, pixels: NDArray[np.uint8], *, radiograph: bool) -> Tensor:
+        """A picture as the recognition stage sees it, (1, 1, row, column).
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+            radiograph: Whether it is one.
+        """
+        gray = radiograph_gray(pixels) if radiograph else picture_gray(pixels)
+        return self._batch([enhance(gray)], size_of_stage(self.card.network, "recognition"))
+
+    def _classify(
+        self, stage: Stage, scan: Scan | Radiograph, lungs: Mask | None, progress: Progress | None
+    ) -> Classification:
+        self._need(stage)
+        exclusive = stage == "recognition"
+        size_px = size_of_stage(self.card.network, stage)
+        shown = _shown(scan, lungs)
+        rows = []
+        for start in range(0, len(shown), _BATCH):
+            grays = [enhance(_gray(scan, k)) for k in shown[start : start + _BATCH]]
+            with torch.inference_mode():
+                logits = self.network(self._batch(grays, size_px), stage)
+                chances = logits.softmax(1) if exclusive else logits.sigmoid()
+            rows.append(chances.float().cpu().numpy())
+            if progress is not None:
+                progress(min(1.0, (start + _BATCH) / len(shown)))
+        by_shown = np.concatenate(rows)
+        whole = by_shown.mean(0) if exclusive else by_shown.max(0)
+        names = classes_of(self.card.network) if exclusive else self._titles()
+        assert self.card.weights is not None
+        return Classification(
+            system=self.card.name,
+            weights_sha256=self.card.weights.sha256,
+            probabilities={n: float(p) for n, p in zip(names, whole, strict=True)},
+            exclusive=exclusive,
+            by_slice=by_shown if len(shown) == _count(scan) else None,
+        )
+
+    def _titles(self) -> tuple[str, ...]:
+        return tuple(label.title for label in labels_of(self.card.network, "manifestations"))
+
+    def _effusion(self, gray: NDArray[np.float32]) -> NDArray[np.float32]:
+        frame = Frame.fit(Box.whole(gray.shape), gray.shape, self.card.size_px)
+        return frame.restore(next(self.outputs([(frame, gray)]))[_EFFUSION])
+
+    def _batch(self, grays: list[NDArray[np.float32]], size_px: tuple[int, int]) -> Tensor:
+        framed = [Frame.fit(Box.whole(g.shape), g.shape, size_px).gray(g) for g in grays]
+        stacked = np.clip(np.stack(framed), 0.0, 1.0)[:, None]
+        return torch.from_numpy(stacked).to(self.device)
+
+    def _need(self, stage: Stage) -> None:
+        if stage not in self.network.stages:
+            raise NotMeasurableError(
+                f"weights of {' and '.join(self.network.stages)}",
+                f"weights of the stage '{stage}'; train it, or join runs that hold it",
+            )
+
+
+def _has(card: Card, stage: Stage) -> bool:
+    return any(name.startswith(f"{stage}_") for name in card.network)
+
+
+def _count(scan: Scan | Radiograph) -> int:
+    return 1 if isinstance(scan, Radiograph) else len(scan.slices)
+
+
+def _shown(scan: Scan | Radiograph, lungs: Mask | None) -> list[int]:
+    """The slices that are looked at: those of a volume that show lung, else all."""
+    everything = list(range(_count(scan)))
+    if lungs is None or not isinstance(scan, CTScan):
+        return everything
+    return [k for k in everything if (lungs.slices[k] > 0).mean() >= _LEAST_LUNG] or everything
+
+
+def _gray(scan: Scan | Radiograph, index: int) -> NDArray[np.float32]:
+    if isinstance(scan, Radiograph):
+        return radiograph_gray(scan.pixels)
+    if isinstance(scan, CTSlices):
+        return picture_gray(scan.slices[index])
+    return window_hu(scan.slices[index])

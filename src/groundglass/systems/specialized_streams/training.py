@@ -1,0 +1,320 @@
+"""How each stage of the pipeline is trained: one run for one stage."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from groundglass.data.case import Case
+from groundglass.data.slices import EpochSampler, SliceDataset
+from groundglass.errors import CohortError
+from groundglass.labels import Lesion
+from groundglass.metrics.classification import Answers, best_threshold
+from groundglass.metrics.segmentation import Overlap
+from groundglass.networks.encoder import start_encoder
+from groundglass.systems.card import Card
+from groundglass.systems.specialized_streams.losses import (
+    kinds_known,
+    manifestation_loss,
+    presence,
+    stream_loss,
+)
+from groundglass.systems.specialized_streams.network import (
+    SpecializedStreams,
+    Stage,
+    build_stages,
+    labels_of,
+)
+from groundglass.systems.specialized_streams.pictures import (
+    UNKNOWN_CLASS,
+    EnhancedPictures,
+    EqualSampler,
+)
+from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.module import Batch, SystemModule
+from groundglass.training.optimizer import Parameters
+
+STRUCTURES = {
+    Lesion.GROUND_GLASS: "ground_glass",
+    Lesion.CONSOLIDATION: "consolidation",
+    Lesion.UNSPECIFIED: "lesion",
+    Lesion.PLEURAL_EFFUSION: "pleural_effusion",
+}
+"""Name of each manifestation in metrics."""
+
+
+class Config(RunConfig):
+    """Settings of the three stages.
+
+    Attributes:
+        stage: What this run trains.
+        encoder: Body of the recognition, or encoder of the streams.
+        encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
+        frozen: Whether the body of the recognition stays as it is; the publication's way.
+        classes: Labels of the cohort by class; cases of other labels are left out.
+        modalities: What the recognition learns from: ``radiograph``, ``ct``, or ``both``, which
+            are then shown equally often, as the classes are.
+        labels: Numbers of the manifestations, of ``Lesion``: 1 ground-glass opacity,
+            2 consolidation, 3 any opacity, 4 pleural effusion.
+        filters: Kernels of each convolution of the manifestation network.
+        shared: Whether one network finds all manifestations, in place of one for each.
+        decoder_channels: Channels of DeepLab's decoder.
+    """
+
+    stage: Stage = "streams"
+    encoder: str = "mobilenet_v2"
+    encoder_weights: str = "imagenet"
+    frozen: bool = True
+    classes: dict[str, tuple[str, ...]] = Field(default={})
+    modalities: Literal["radiograph", "ct", "both"] = "both"
+    labels: tuple[Lesion, ...] = Field(
+        default=(Lesion.GROUND_GLASS, Lesion.CONSOLIDATION), min_length=1
+    )
+    filters: tuple[int, ...] = (16, 32, 64, 64)
+    shared: bool = False
+    decoder_channels: int = 256
+
+    def network_settings(self) -> dict[str, NetworkSetting]:
+        """Everything that shapes the network of the stage."""
+        numbers = [int(label) for label in self.labels]
+        stages: dict[Stage, dict[str, NetworkSetting]] = {
+            "recognition": {
+                "body": self.encoder,
+                "classes": " | ".join(self.classes),
+                "frozen": self.frozen,
+                "modalities": self.modalities,
+            },
+            "manifestations": {
+                "labels": numbers,
+                "filters": list(self.filters),
+                "thresholds": [50] * len(numbers),
+            },
+            "streams": {
+                "encoder": self.encoder,
+                "labels": numbers,
+                "shared": self.shared,
+                "decoder_channels": self.decoder_channels,
+            },
+        }
+        settings = {"size_px": list(self.size_px), **stages[self.stage]}
+        return {f"{self.stage}_{name}": value for name, value in settings.items()}
+
+    def class_numbers(self) -> Mapping[str, int]:
+        """Index of the class by the cohort's label."""
+        return {
+            label: index for index, labels in enumerate(self.classes.values()) for label in labels
+        }
+
+    def usable(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases that the stage can learn from.
+
+        Raises:
+            CohortError: If there is none.
+        """
+        if self.stage == "recognition":
+            wanted = {"ct", "radiograph"} if self.modalities == "both" else {self.modalities}
+            known = self.class_numbers()
+            kept = [c for c in cases if c.modality in wanted and c.label in known]
+        else:
+            kept = [c for c in cases if c.modality == "ct" and c.lesions is not None]
+        if not kept:
+            raise CohortError(
+                f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
+                "expected pictures with a class of the settings, or with a mask of lesions; "
+                "check the tables, classes and modalities"
+            )
+        return kept
+
+
+def build_network(config: Config) -> SpecializedStreams:
+    """The network of a config's stage, with random weights."""
+    return build_stages(config.network_settings())
+
+
+class Module(SystemModule):
+    """One stage in training."""
+
+    config: Config
+    network: SpecializedStreams
+
+    @classmethod
+    def start(cls, config: Config, patients: list[str]) -> "Module":
+        """Module with start weights in its encoders."""
+        network = build_network(config)
+        encoders: list[Any] = []
+        if network.recognition is not None:
+            encoders = [network.recognition.body]
+        if network.streams is not None:
+            encoders = [part.encoder for part in network.streams.networks]
+        for encoder in encoders:
+            start_encoder(encoder, config.encoder, config.encoder_weights)
+        return cls(network, config, patients)
+
+    @classmethod
+    def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Augmented pictures with enhanced contrast; in recognition every group equally often."""
+        assert isinstance(config, Config)
+        kept = config.usable(cases)
+        classes = config.class_numbers()
+        sampler = EpochSampler(kept, config.draws_per_epoch, config.seed, config.healthy_weight)
+        if config.stage == "recognition":
+            groups = [(case.modality, classes[case.label]) for case in kept]
+            sampler = EqualSampler(kept, config.draws_per_epoch, config.seed, groups)
+        return DataLoader(
+            EnhancedPictures(kept, config.size_px, config.augment, config.seed, classes),
+            batch_size=config.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+        )
+
+    @classmethod
+    def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Every usable picture once, as it is but for its contrast."""
+        assert isinstance(config, Config)
+        kept = config.usable(cases)
+        pictures: SliceDataset = EnhancedPictures(
+            kept, config.size_px, classes=config.class_numbers()
+        )
+        return DataLoader(pictures, batch_size=config.batch_size)
+
+    def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a single stream, such as one of nodules, start every stream."""
+        first = "streams.networks.0."
+        if self.network.streams is None or any(n.startswith("streams.networks.1.") for n in stored):
+            return stored
+        one = {name.removeprefix(first): v for name, v in stored.items() if name.startswith(first)}
+        copies = {
+            f"streams.networks.{number}.{name}": value
+            for number in range(len(self.network.streams.networks))
+            for name, value in one.items()
+        }
+        return {**stored, **copies}
+
+    def parameters_to_train(self) -> Parameters:
+        """Those that are not frozen."""
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of the stage."""
+        logits = self.network(batch["gray"])
+        if self.config.stage == "recognition":
+            loss = functional.cross_entropy(logits, batch["class"], ignore_index=UNKNOWN_CLASS)
+        elif self.config.stage == "manifestations":
+            loss = manifestation_loss(logits, batch["lesions"], self.config.labels)
+        else:
+            loss = stream_loss(logits, batch["lesions"], self.config.labels)
+        return {"loss": loss}
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the answers of the epoch before."""
+        super().on_validation_epoch_start()
+        self._answers: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Keep what was answered, or the overlaps of the streams."""
+        if self.config.stage == "streams":
+            super().validation_step(batch, batch_index)
+        else:
+            self._answers.append(self.answers(batch))
+
+    def answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Probabilities and truth, (case, class or manifestation), and whether it is known."""
+        logits = self.network(batch["gray"]).float().cpu()
+        if self.config.stage == "recognition":
+            true = functional.one_hot(batch["class"].cpu().clamp_min(0), logits.shape[1])
+            return logits.softmax(1), true.float(), (batch["class"].cpu() >= 0)[:, None]
+        shown, known = presence(batch["lesions"].cpu(), self.config.labels)
+        return logits.sigmoid(), shown, known
+
+    def on_validation_epoch_end(self) -> None:
+        """Log Dice, or accuracy and F1 with every class or manifestation weighing the same."""
+        if self.config.stage == "streams":
+            super().on_validation_epoch_end()
+            return
+        probability, true = known_answers(self._answers)
+        if self.config.stage == "recognition":
+            said = functional.one_hot(
+                torch.from_numpy(probability).argmax(1), probability.shape[1]
+            ).numpy()
+        else:
+            said = probability >= 0.5
+        counts = [Answers.of(s > 0, t) for s, t in zip(said.T, true.T, strict=True)]
+        sensitivities = [c.sensitivity for c in counts if not np.isnan(c.sensitivity)]
+        f1 = [0.0 if np.isnan(c.f1) else c.f1 for c in counts]
+        right = float(np.mean((said > 0) == true))
+        if self.config.stage == "recognition":
+            right = float(np.mean(said[true]))
+            self.log("val/balanced_accuracy", float(np.mean(sensitivities)), sync_dist=True)
+        self.log("val/accuracy", right, sync_dist=True)
+        self.log("val/f1", float(np.mean(f1)), sync_dist=True)
+
+    def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
+        """Overlaps of each manifestation, and of all of them together, for each case."""
+        found = (self.network(batch["gray"]) > 0).cpu().numpy()
+        told = kinds_known(batch["lesions"]).flatten(1).all(1).tolist()
+        rows = []
+        for masks, true, kinds in zip(found, batch["lesions"].cpu().numpy(), told, strict=True):
+            opacity = [label is not Lesion.PLEURAL_EFFUSION for label in self.config.labels]
+            lesion = (true > 0) & (true <= Lesion.UNSPECIFIED)
+            row = {"lesion": Overlap.of(masks[opacity].any(0), lesion)}
+            for mask, label in zip(masks, self.config.labels, strict=True):
+                if kinds and label is not Lesion.UNSPECIFIED:
+                    row[STRUCTURES[label]] = Overlap.of(mask, true == int(label))
+            rows.append(row)
+        return rows
+
+
+def known_answers(
+    answers: Sequence[tuple[Tensor, Tensor, Tensor]],
+) -> tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Probabilities and truth, (case, class), of the cases whose truth is known."""
+    probability, true, known = (torch.cat(parts) for parts in zip(*answers, strict=True))
+    kept = known[:, 0] > 0
+    return probability[kept].numpy(), (true[kept] > 0).numpy()
+
+
+def settle(module: Module, card: Card, cases: Sequence[Case]) -> Card:
+    """The card of a run: what its stage answers, and thresholds chosen on validation.
+
+    Args:
+        module: The trained stage.
+        card: As the settings make it.
+        cases: The validation split.
+    """
+    stage = module.config.stage
+    if stage == "manifestations" and cases:
+        module.eval()
+        with torch.inference_mode():
+            answers = [module.answers(b) for b in module.val_data(module.config, cases)]
+        probability, true = known_answers(answers)
+        percents = [
+            round(100 * best_threshold(p, t)) for p, t in zip(probability.T, true.T, strict=True)
+        ]
+        settings = {**card.network, "manifestations_thresholds": percents}
+        card = card.model_copy(update={"network": settings})
+    return describe_stages(card, (stage,))
+
+
+def describe_stages(card: Card, stages: Sequence[Stage]) -> Card:
+    """The card with what its stages answer, name and look at."""
+    segments = "streams" in stages
+    answers = ("segment",) * segments + ("classify",) * (set(stages) != {"streams"})
+    if segments:
+        titles = [label.title for label in labels_of(card.network, "streams")]
+    elif "manifestations" in stages:
+        titles = [label.title for label in labels_of(card.network, "manifestations")]
+    else:
+        titles = str(card.network["recognition_classes"]).split(" | ")
+    alone = stages == ("recognition",)
+    modality = str(card.network["recognition_modalities"]) if alone else "ct"
+    if "recognition" in stages and not alone and card.network["recognition_modalities"] != "ct":
+        modality = "both"
+    update = {"answers": answers, "labels": tuple(titles), "modality": modality}
+    return card.model_copy(update=update)
