@@ -55,8 +55,7 @@ class SliceDataset(Dataset[dict[str, torch.Tensor]]):
     def __getitem__(self, draw: Draw | int) -> dict[str, torch.Tensor]:
         """One slice; a training slice is fixed by run seed, epoch and index."""
         epoch, index = draw if isinstance(draw, tuple) else (0, draw)
-        gray = self.gray_of(self._pictures[index], index)
-        pixels, frame, mirrored = self.show(gray, epoch, index)
+        pixels, frame, mirrored = self.show(self.gray_of(index), epoch, index)
         lungs = self._target(frame, self._lungs[index])
         return {
             "gray": torch.from_numpy(pixels[None]),
