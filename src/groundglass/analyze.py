@@ -76,6 +76,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     device: str = "cpu",
     lobes: str | Path | None = None,
     uncertainty: bool = False,
+    classifier: str | None = None,
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> Report:
@@ -91,6 +92,8 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
             estimated.
         uncertainty: Whether the system looks at variants of the scan as well, which widen the
             intervals of the scores; it takes several times as long.
+        classifier: System that says what the scan most likely shows, or folder of a run; by default
+            the system itself where it can.
         progress: Told how far each stage is.
         check: Called with the scan once it is read; whatever it raises ends the analysis.
 
@@ -102,6 +105,8 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     """
     if lobes is not None:
         check_lobes(lobes)
+    if classifier is not None:
+        need_answer(find_card(classifier)[0], "classify")
     stages = _Stages(progress, check)
     segmenter, findings, lungs_method, notes = _segment(
         path, system, series, tolerate, device, stages
@@ -119,12 +124,15 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         scores, score_notes = _scores(findings, segmenter if uncertainty else None, stages)
         notes = (*notes, *region_notes, *score_notes)
     detections = _boxes(segmenter, findings.scan, findings.lungs, stages)
-    classification = _classes(segmenter, findings.scan, findings.lungs, stages)
+    asked = segmenter if classifier is None else load_system(classifier, device)
+    classification = _classes(asked, findings.scan, findings.lungs, stages)
+    notes = (*notes, *_notes_of(classification))
     settings = {
         "series": series or "",
         "tolerate": " ".join(sorted(tolerate)),
         "lobes": Path(lobes).name if lobes is not None else "",
         "uncertainty": "yes" if uncertainty else "",
+        "classify": Path(classifier).name if classifier is not None else "",
     }
     provenance = _provenance(
         findings.scan,
@@ -232,7 +240,7 @@ def _answer(request: _Request, wanted: AnswerKind, stages: _Stages) -> Answer:
         settings=settings,
         lungs_method=lungs_method,
     )
-    notes = (*scan.source.notes, *notes)
+    notes = (*scan.source.notes, *notes, *_notes_of(classification))
     return Answer(scan, lungs, provenance, detections, classification, notes)
 
 
@@ -254,6 +262,10 @@ def _classes(system: object, scan: Scan, lungs: Mask, stages: _Stages) -> Classi
     found = system.classify(scan, lungs, stages.tell)
     stages.end()
     return found
+
+
+def _notes_of(classification: Classification | None) -> tuple[Note, ...]:
+    return () if classification is None else classification.notes
 
 
 def _provenance(  # noqa: PLR0913 - one argument for each fact

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.detections import Detection
+from groundglass.scan import Note
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,8 @@ class Classification:
             system judges the scan only as a whole.
         relevance: (slice,) how much each slice weighed in the answer, adding up to 1; ``None``
             where the system does not say.
+        evidence: Boxes that carried the answer, the one that weighed most first.
+        notes: What the system noticed on the way.
 
     Raises:
         ValueError: If a probability is not within 0 to 1, or shapes do not fit.
@@ -36,6 +39,7 @@ class Classification:
     by_slice: NDArray[np.float32] | None = None
     relevance: NDArray[np.float32] | None = None
     evidence: tuple[Detection, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

@@ -210,7 +210,8 @@ class SystemTester:
         networks = networks_of(system)
         learning = []
         for network in networks:
-            network.register_forward_hook(lambda *_: learning.append(torch.is_grad_enabled()))
+            for part in network.modules():
+                part.register_forward_hook(lambda *_: learning.append(torch.is_grad_enabled()))
             assert not network.training
             assert {p.device.type for p in network.parameters()} == {"cpu"}
         self.answer(system, phantom)

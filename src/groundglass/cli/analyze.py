@@ -62,6 +62,15 @@ def analyze(
             help="Widen intervals by what the system finds on variants of the scan; slow.",
         ),
     ] = False,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            "--classify",
+            help="System that says what the scan most likely shows, or folder of a run.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     deidentify: Deidentify = False,
     dates: Dates = None,
@@ -90,6 +99,7 @@ def analyze(
             device=device,
             lobes=lobes,
             uncertainty=uncertainty,
+            classifier=classifier,
             progress=progress,
             check=partial(check_formats, formats),
         )

@@ -19,7 +19,7 @@ Tables = Annotated[
 SystemOrRun = Annotated[str, typer.Argument(help="Name of a system, or the folder of a run.")]
 Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 
-_KIND = {"as-used": "evaluation", "inf-net": "inf-net"}
+_KIND = {"as-used": "evaluation", "inf-net": "inf-net", "volumes": "volumes"}
 """First word of the file in which a protocol's result is kept."""
 
 
@@ -33,7 +33,7 @@ def evaluate(
         str,
         typer.Option(
             help="as-used: lungs found, lesions inside. inf-net: lesion probability on whole "
-            "slices, cut at 256 thresholds."
+            "slices, cut at 256 thresholds. volumes: the class of whole series."
         ),
     ] = "as-used",
     results: Results = Path("benchmarks"),

@@ -112,12 +112,13 @@ def _phantoms(made_of: PhantomCohort) -> Iterator[tuple[str, str, Phantom]]:
 
 def _draw_lesions(made_of: PhantomCohort, random: np.random.Generator) -> tuple[LesionSpec, ...]:
     fewest, most = made_of.lesions
-    lobes = random.permutation(list(Lobe))[: int(random.integers(fewest, most + 1))]
+    count = int(random.integers(fewest, most + 1))
+    lobes = [list(Lobe)[k] for k in random.permutation(len(Lobe))[:count].tolist()]
     kinds = (Lesion.GROUND_GLASS, Lesion.GROUND_GLASS, Lesion.CONSOLIDATION)
     return tuple(
         LesionSpec(
             kinds[int(random.integers(len(kinds)))],
-            Lobe(int(lobe)),
+            lobe,
             float(random.uniform(*made_of.percent_of_lobe)),
         )
         for lobe in lobes

@@ -151,4 +151,4 @@ def _sample(
     # A walk that costs too much weighs nothing; where all do, the pixel is its own base.
     alone = weight < np.float32(1e-6)
     base = np.where(alone, first, total / np.where(alone, 1, weight))
-    return base.astype(np.float32), contrast / np.float32(len(ways))
+    return base.astype(np.float32), (contrast / len(ways)).astype(np.float32)

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 
 from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.comparison import read_comparisons
+from groundglass.evaluation.confounding import Confounding
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
 from groundglass.evaluation.speed import Speed
 from groundglass.evaluation.trial import TrialResult
+from groundglass.evaluation.volumes import VolumesEvaluation
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -50,6 +52,7 @@ def read_throughputs(folder: Path) -> list[tuple[str, str, Throughput]]:
     measured: list[Measurement] = [
         *stored("evaluation", Evaluation)(folder),
         *stored("inf-net", InfNetEvaluation)(folder),
+        *stored("volumes", VolumesEvaluation)(folder),
         *(one for trial in stored("trial", TrialResult)(folder) for one in trial.evaluations),
     ]
     found: dict[tuple[str, str, str], Throughput] = {}
@@ -65,6 +68,8 @@ SECTIONS = (
     Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
     Section("series", stored("series", SeriesEvaluation)),
+    Section("volumes", lambda folder: group_seeds(stored("volumes", VolumesEvaluation)(folder))),
+    Section("confounding", stored("confounding", Confounding)),
     Section("training", read_throughputs),
     Section("speed", stored("speed", Speed)),
 )

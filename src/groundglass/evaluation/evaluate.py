@@ -36,7 +36,8 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         split: Which part of it.
         name: Name of the cohort in the table.
         protocol: A name in ``PROTOCOLS``: ``as-used`` finds lungs and looks for lesions inside
-            them; ``inf-net`` cuts the probability of lesion on whole slices at 256 thresholds.
+            them; ``inf-net`` cuts the probability of lesion on whole slices at 256 thresholds;
+            ``volumes`` asks for the class of whole series.
         device: Where the network runs.
         progress: Told how far it is.
 

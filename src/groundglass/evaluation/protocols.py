@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.data.cohort import Case
+from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.as_used import (
     Evaluation,
     find,
@@ -24,6 +25,13 @@ from groundglass.evaluation.inf_net import (
     swept_result,
 )
 from groundglass.evaluation.result import CaseMetrics, Progress
+from groundglass.evaluation.volumes import (
+    VolumesEvaluation,
+    judge_volumes,
+    judged_cases,
+    levels_of,
+    series_aucs,
+)
 from groundglass.systems import Segmenter
 from groundglass.systems.system import LesionMapper, lung_finder
 
@@ -41,7 +49,7 @@ class Measured:
         swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
     """
 
-    evaluation: Evaluation | InfNetEvaluation
+    evaluation: Evaluation | InfNetEvaluation | VolumesEvaluation
     rows: list[CaseMetrics]
     swept: SweptSlices
 
@@ -85,8 +93,23 @@ def _find_inf_net(segmenter: Segmenter) -> Callable[[Case], Found]:
     return lambda case: probability(case.read_image()) >= 0.5
 
 
+def _sum_up_volumes(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    evaluation = VolumesEvaluation(
+        **facts, levels=levels_of(entries), series_auc=series_aucs(entries)
+    )
+    return Measured(evaluation, judged_cases(entries), {})
+
+
+def _find_nothing(segmenter: Segmenter) -> Callable[[Case], Found]:
+    raise NotMeasurableError(
+        f"volumes judged by '{segmenter.card.name}', which have no lesions to draw",
+        "a system that segments; leave --pictures out",
+    )
+
+
 PROTOCOLS = {
     "as-used": Protocol(find_cases, _sum_up_as_used, _find_as_used),
     "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
+    "volumes": Protocol(judge_volumes, _sum_up_volumes, _find_nothing),
 }
 """Protocols by the name that ``--protocol`` takes."""

@@ -6,8 +6,9 @@ from statistics import fmean, stdev
 
 from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.volumes import VolumesEvaluation
 
-AnyEvaluation = Evaluation | InfNetEvaluation
+AnyEvaluation = Evaluation | InfNetEvaluation | VolumesEvaluation
 
 
 def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
@@ -15,7 +16,8 @@ def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
 
     Args:
         evaluation: Of any protocol.
-        metric: ``loss``, or structure and name such as ``lesion/mean_dice``.
+        metric: ``loss``, or structure and name such as ``lesion/mean_dice``; of volumes, level
+            and name such as ``slice/auc``.
 
     Returns:
         The number; ``None`` where the evaluation does not have it.
@@ -23,6 +25,10 @@ def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
     if metric == "loss":
         return evaluation.loss
     structure, _, name = metric.partition("/")
+    if isinstance(evaluation, VolumesEvaluation):
+        level = evaluation.levels.get(structure)
+        told = level.get(name) if level else None
+        return told.value if told else None
     if isinstance(evaluation, InfNetEvaluation):
         swept = evaluation.structures.get(structure)
         estimate = swept.summary.get(name) if swept else None

@@ -99,7 +99,7 @@ def evaluate_series(scan: Path, labels: Path, system: str, device: str = "cpu") 
     """
     report = analyze(scan, system=system, device=device)
     findings = report.findings
-    rows = _labels_of(labels, scan.name, findings)
+    rows = labels_of(labels, scan.name, len(findings.lungs.slices))
     infected, diagnosis = np.array([row["infected"] == "1" for row in rows]), rows[0]["diagnosis"]
     area = findings.opacity_pixels().sum(1)
     opacity, volume_ml = report.score("percentage_of_opacity"), report.score("lung_volume_ml")
@@ -175,14 +175,23 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     return round(float((ranks - positives * (positives + 1) / 2) / (positives * negatives)), 4)
 
 
-def _labels_of(labels: Path, volume: str, findings: Findings) -> list[dict[str, str]]:
-    """The labels of a series, from head to feet."""
+def labels_of(labels: Path, volume: str, slices: int) -> list[dict[str, str]]:
+    """The labels of a series, from head to feet.
+
+    Args:
+        labels: CSV with ``volume`` and ``slice_location`` among its columns.
+        volume: Name of the series.
+        slices: Number of its slices.
+
+    Raises:
+        CohortError: If the labels do not fit the slices.
+    """
     with labels.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["volume"] == volume]
     rows.sort(key=lambda row: -float(row["slice_location"]))
-    if len(rows) != len(findings.lungs.slices):
+    if len(rows) != slices:
         raise CohortError(
-            f"found {len(rows)} labels for '{volume}' with {len(findings.lungs.slices)} slices, "
+            f"found {len(rows)} labels for '{volume}' with {slices} slices, "
             "expected one each; check the labels file"
         )
     return rows

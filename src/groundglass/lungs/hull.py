@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from groundglass.errors import EmptyMaskError
 from groundglass.labels import Lung
-from groundglass.lungs.body import hull
+from groundglass.lungs.body import SOFT_HU, hull
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Note
 
@@ -50,7 +50,7 @@ def lungs_by_hull(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
             f"found no air within the body in '{scan.source.name}', expected a chest CT; check "
             "that the scan shows the chest and that its values are Hounsfield units"
         )
-    sides = _sides(pieces)
+    sides = _sides(pieces, _middle(scan))
     lungs = np.zeros(scan.slices.shape, np.uint8)
     _, row_mm, column_mm = scan.spacing_mm
     kernel = cv2.getStructuringElement(
@@ -76,7 +76,8 @@ def _air_within(pixels: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 def _large_pieces(air: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """The pieces of air as large as lungs, numbered; trachea and bowel are smaller."""
-    pieces: NDArray[np.uint32] = cc3d.connected_components(air, connectivity=6, out_dtype=np.uint32)
+    numbered = cc3d.connected_components(air, connectivity=6, out_dtype=np.uint32)
+    pieces = np.asarray(numbered, np.uint32)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     if not sizes.any():
@@ -85,11 +86,18 @@ def _large_pieces(air: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return pieces
 
 
-def _sides(pieces: NDArray[np.uint32]) -> NDArray[np.uint8]:
+def _middle(scan: CTScan) -> float:
+    """Column of the middle of the body."""
+    tissue = np.count_nonzero(scan.slices > SOFT_HU, axis=(0, 1))
+    if not tissue.any():
+        return float(tissue.size / 2)
+    middle: np.float64 = np.average(np.arange(tissue.size), weights=tissue)
+    return float(middle)
+
+
+def _sides(pieces: NDArray[np.uint32], middle: float) -> NDArray[np.uint8]:
     """Right and left: by the middle of each piece, or voxel by voxel for one across the middle."""
     columns = np.arange(pieces.shape[2])
-    occupied = np.flatnonzero((pieces > 0).any((0, 1)))
-    middle = (int(occupied[0]) + int(occupied[-1])) / 2
     sides = np.zeros(pieces.shape, np.uint8)
     for number in np.unique(pieces[pieces > 0]).tolist():
         own = pieces == number

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.detections import Detection
 from groundglass.findings import Findings
@@ -15,10 +16,12 @@ from groundglass.scan import CTScan
 from groundglass.write import figures
 from groundglass.write.figures import Marked, Picture
 from groundglass.write.key_slices import key_pictures, key_slices
+from groundglass.write.relevance import RelevanceCurve, relevance_curve
 from groundglass.write.slices import SliceRow
 from groundglass.write.wording import NARROW_SPACE, quantity
 
 KEY_SLICES = 6
+KEY_RELEVANT = 5
 MOST_LESIONS = 30
 MOST_EVIDENCE = 8
 """Slices and rows that the page shows; the tables beside it hold all."""
@@ -57,6 +60,8 @@ class ClassificationSection:
     rows: list[tuple[str, float, str]]
     slices: list[tuple[str, str]]
     figures: list[BoxFigure]
+    key_slices: list[BoxFigure]
+    relevance: RelevanceCurve | None
 
 
 def detections_section(answer: Answer, findings: Findings) -> DetectionsSection | None:
@@ -103,7 +108,31 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
         rows=[(name, 100.0 * p, _percent(p)) for name, p in ranked],
         slices=slices,
         figures=_figures(findings, evidence, numbers),
+        key_slices=_relevant_slices(findings, found.relevance),
+        relevance=relevance_curve(answer, slice(0, len(findings.lungs.slices)), 1.0),
     )
+
+
+def _relevant_slices(findings: Findings, relevance: NDArray[np.float32] | None) -> list[BoxFigure]:
+    """The slices that weighed most, no neighbors, from head to feet."""
+    if relevance is None:
+        return []
+    parts = np.rint(1e6 * relevance / max(float(relevance.max()), 1e-9)).astype(int)
+    rows = [
+        SliceRow(index=k, lung_pixels={}, opacity_pixels={"relevance": int(part)})
+        for k, part in enumerate(parts)
+    ]
+    box = figures.lung_box(findings) if isinstance(findings.scan, CTScan) else None
+    if isinstance(findings.scan, CTScan):
+        chosen = key_slices(rows, KEY_RELEVANT, findings.scan.spacing_mm[0])
+    else:
+        chosen = key_pictures(rows, KEY_RELEVANT)
+    shown = []
+    for index in chosen:
+        share = f"{_name(findings, index)}, {_percent(float(relevance[index]))} of the answer"
+        picture = figures.plain(figures.axial(findings, index, box), share)
+        shown.append(BoxFigure(picture, share))
+    return shown
 
 
 def findings_of(answer: Answer) -> Findings:

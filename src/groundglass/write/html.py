@@ -25,6 +25,7 @@ from groundglass.write.key_slices import (
 from groundglass.write.methods import methods
 from groundglass.write.profile import Profile, profile
 from groundglass.write.region_map import region_map
+from groundglass.write.relevance import RelevanceCurve, relevance_curve
 from groundglass.write.slices import SliceRow, slice_table
 from groundglass.write.wording import NARROW_SPACE, TIMES, printable, quantity
 
@@ -59,6 +60,7 @@ class Course:
     """How the disease spreads from apex to base."""
 
     curve: Profile
+    relevance: RelevanceCurve | None
     coronal: Figure | None
     first: str
     last: str
@@ -97,7 +99,7 @@ def page(report: Report) -> str:
             lesion_found=bool(lesion_weights(rows).any()),
             left_out=len(rows) - len(chosen),
             kinds=_kinds_found(rows),
-            course=None if report.withheld else _course(findings, rows, chosen),
+            course=None if report.withheld else _course(findings, rows, chosen, answer),
             quality=report.quality,
             varied="uncertainty" in report.provenance.settings,
             notes=report.notes,
@@ -208,19 +210,24 @@ def _figure(plane: Plane, caption: str, detail: str = "") -> Figure:
     )
 
 
-def _course(findings: Findings, rows: list[SliceRow], chosen: list[int]) -> Course | None:
+def _course(
+    findings: Findings, rows: list[SliceRow], chosen: list[int], answer: Answer
+) -> Course | None:
     if len(rows) < LEAST_SLICES_FOR_A_CURVE:
         return None
     if not isinstance(findings.scan, CTScan):
         if not is_a_series(findings.scan):
             return None
-        curve = profile(rows, slice(0, len(rows)), chosen, 1.0)
-        return Course(curve, None, "first picture", "last picture")
+        whole = slice(0, len(rows))
+        curve, relevance = profile(rows, whole, chosen, 1.0), relevance_curve(answer, whole, 1.0)
+        return Course(curve, relevance, None, "first picture", "last picture")
     box, row = figures.lung_box(findings), figures.coronal_row(findings)
     plane = figures.coronal(findings, row, box)
     width, height = plane.size_px
     figure = _figure(plane, f"Coronal slice {row + 1} of {findings.lungs.array.shape[1]}")
-    return Course(profile(rows, box[0], chosen, height / width), figure, "apex", "base")
+    curve = profile(rows, box[0], chosen, height / width)
+    relevance = relevance_curve(answer, box[0], height / width)
+    return Course(curve, relevance, figure, "apex", "base")
 
 
 def _kinds_found(rows: list[SliceRow]) -> list[Label]:

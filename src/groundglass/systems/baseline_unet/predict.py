@@ -1,5 +1,7 @@
 """The baseline at work: lesions slice by slice, and the lungs of pictures."""
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,8 +27,7 @@ class Predictor(SliceSegmenter):
 
     def build(self, card: Card) -> BaselineUnet:
         """The network of a card, with random weights."""
-        decoder_channels = card.network["decoder_channels"]
-        assert isinstance(decoder_channels, list)
+        decoder_channels = cast("list[int]", card.network["decoder_channels"])
         return BaselineUnet(str(card.network["encoder"]), tuple(decoder_channels))
 
     def probabilities(self, gray: Tensor) -> Tensor:

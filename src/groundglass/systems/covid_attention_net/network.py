@@ -147,7 +147,7 @@ class CovidAttentionNet(nn.Module):
         """
         volumes, slices = gray.shape[:2]
         features = self.encode(gray.flatten(0, 1), mask.flatten(0, 1))
-        return self.judge(features.unflatten(0, (volumes, slices)))
+        return self.judge(features.view(volumes, slices, -1))
 
     def encode(self, gray: Tensor, mask: Tensor) -> Tensor:
         """Features of slices, each by itself but for batch statistics.

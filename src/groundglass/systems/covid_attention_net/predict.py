@@ -101,6 +101,7 @@ class Predictor:
             probabilities=dict(zip(self.classes, values.tolist(), strict=True)),
             exclusive=True,
             relevance=self._relevance(answer, volume),
+            notes=volume.notes,
         )
 
     def judge(self, volume: PreparedVolume) -> Answer:

@@ -172,17 +172,8 @@ class Module(SystemModule):
         right = (logits.argmax(1) == labels).float().mean()
         self.log("val/accuracy", right, sync_dist=True)
 
-    def settle(self, card: Card, cases: Sequence[Case]) -> Card:
-        """The card of the run with its labels, calibrated on the validation volumes.
-
-        Args:
-            card: As the settings make it.
-            cases: The validation split; without any the temperature stays 1.
-        """
-        network = {**card.network, "temperature": self._temperature(cases)}
-        return card.model_copy(update={"labels": self.config.classes, "network": network})
-
-    def _temperature(self, cases: Sequence[Case]) -> float:
+    def temperature(self, cases: Sequence[Case]) -> float:
+        """The temperature that suits volumes best; 1 where there are none."""
         if not cases:
             return 1.0
         self.eval()
@@ -198,3 +189,15 @@ class Module(SystemModule):
         """What the network says of one volume, in bounded memory."""
         gray, mask = batch["gray"][0], batch["mask"][0]
         return self.network.judge_in_parts(gray, mask, self.config.slices)
+
+
+def settle(module: Module, card: Card, cases: Sequence[Case]) -> Card:
+    """The card of a run with its labels, calibrated on the validation volumes.
+
+    Args:
+        module: With the weights that are kept.
+        card: As the settings make it.
+        cases: The validation split; without any the temperature stays 1.
+    """
+    network = {**card.network, "temperature": module.temperature(cases)}
+    return card.model_copy(update={"labels": module.config.classes, "network": network})

@@ -60,7 +60,7 @@ class VolumeAugment:
             borderValue=self._fill,
         )
         # A copy of the generator draws the same window and blur for every slice.
-        seen = Augment(self._config, deepcopy(self._window)).gray(moved)
+        seen = Augment(self._config, deepcopy(self._window)).gray(np.asarray(moved, np.float32))
         noise = self._random.standard_normal(seen.shape, np.float32) * self._noise
         inside = cv2.remap(mask, self._columns, self._rows, cv2.INTER_NEAREST)
         return np.clip(seen + noise, 0.0, 1.0), np.asarray(inside, np.uint8)
