@@ -12,6 +12,7 @@ from groundglass.cli import (
     compare,
     data,
     detect,
+    enhance,
     evaluate,
     info,
     methods,
@@ -19,6 +20,7 @@ from groundglass.cli import (
     progressive,
     rescore,
     train,
+    volumes,
 )
 from groundglass.cli.console import CommandGroup, quiet
 from groundglass.version import __version__
@@ -45,6 +47,8 @@ for module in (
     pretrain,
     progressive,
     evaluate,
+    enhance,
+    volumes,
 ):
     app.add_typer(module.commands)
 
