@@ -8,6 +8,7 @@ EXTRAS = {
     "lungmask": ("lungmask",),
     "train": ("lightning", "torchmetrics", "tensorboard"),
     "deidentify": ("dicomanonymizer",),
+    "explain": ("captum",),
 }
 """Packages that must be there for each extra of the installation."""
 

@@ -12,6 +12,7 @@ from groundglass.labels import Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Report
 from groundglass.scan import Note
 from groundglass.write.answer import AnswerRecord
+from groundglass.write.radiograph import RadiographRecord
 from groundglass.write.wording import printable, quantity
 
 MOST_ROWS = 10
@@ -54,7 +55,7 @@ def say_detections(record: AnswerRecord) -> None:
     say(NOT_A_MEDICAL_DEVICE, "dim")
 
 
-def say_classification(record: AnswerRecord) -> None:
+def say_classification(record: AnswerRecord | RadiographRecord) -> None:
     """Print the probability of each class, and the boxes that carried the answer."""
     found = record.classification
     if found is None:

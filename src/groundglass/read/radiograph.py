@@ -50,6 +50,11 @@ def read_radiograph(path: Path, *, tolerate: Collection[str] = ()) -> Radiograph
     """
     oddities = Oddities(tolerate)
     path = Path(path)
+    if path.is_dir():
+        raise UnreadableScanError(
+            f"found the folder '{path.name}', expected one radiograph; give its file, or analyze "
+            "a CT with weights that learned from CT"
+        )
     if not path.is_file():
         raise UnreadableScanError(
             f"found no file at '{path}', expected a radiograph in DICOM or as a picture; "

@@ -42,6 +42,7 @@ class Recognition(nn.Module):
         super().__init__()
         self.body = build_encoder(body)
         self.output = nn.Linear(channels_of(self.body)[-1], classes)
+        self.features = nn.Identity()  # a place to look at the body's last features
         self.frozen = frozen
         if frozen:
             self.body.requires_grad_(False)
@@ -59,7 +60,7 @@ class Recognition(nn.Module):
         Args:
             gray: (batch, 1, row, column) from 0 to 1.
         """
-        features: Tensor = self.body(as_color(gray))[-1]
+        features: Tensor = self.features(self.body(as_color(gray))[-1])
         return cast("Tensor", self.output(features.mean((2, 3))))
 
 
