@@ -38,7 +38,7 @@ UNKNOWN = 255
 
 
 _LUNG_MEANINGS = {"both", "right", "left"}
-_LESION_MEANINGS = {str(int(lesion)) for lesion in Lesion}
+_LESION_MEANINGS = {"0", *(str(int(lesion)) for lesion in Lesion)}
 
 
 class Case(BaseModel):
@@ -56,7 +56,8 @@ class Case(BaseModel):
         lungs_values: Values in the lungs file and the label each means, ``255:both`` or
             ``1:right 2:left``.
         lesions: Mask of the lesions; empty where not known. ``none`` says that there are none.
-        lesions_values: Values in the lesions file and the ``Lesion`` number each means, ``255:3``.
+        lesions_values: Values in the lesions file and the ``Lesion`` number each means, ``255:3``;
+            0 for none.
         label: Class of the picture or series; empty where not known.
         stage: Stage of the disease, 0 (none) to 3 (severe); empty where not known.
         modality: ``ct`` or ``radiograph``.

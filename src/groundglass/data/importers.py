@@ -12,6 +12,7 @@ from groundglass.data.class_importers import (
     import_cxr_ieee8023,
     rows_of,
 )
+from groundglass.data.cncb_importers import import_cncb_lesions, import_covidx_ct
 from groundglass.data.splits import split_patients
 from groundglass.errors import CohortError, UnknownNameError
 from groundglass.labels import Lesion
@@ -116,6 +117,8 @@ IMPORTERS: dict[str, Callable[[Path], list[Case]]] = {
     "covid-ct-seg": import_covid_ct_seg,
     "medseg": import_medseg,
     "medseg-published": lambda folder: import_medseg(folder, "infnet_split"),
+    "cncb-lesions": import_cncb_lesions,
+    "covidx-ct": import_covidx_ct,
     "covid-ct": import_covid_ct,
     "covid-ct-md": import_covid_ct_md,
     "cxr-ieee8023": import_cxr_ieee8023,
@@ -134,6 +137,7 @@ REMARKS = {
     "cxr-figure1": "all are for the test",
     "covid-ct-md": "each case is a whole series; all are for the test",
     "lidc-nodule-patches": "the split is drawn by patient",
+    "cncb-lesions": "the split is drawn by patient",
 }
 """What a person should know who imports a data set."""
 

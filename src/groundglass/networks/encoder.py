@@ -14,13 +14,14 @@ SIDE_MULTIPLE = 32
 """Sides of an input must be multiples of this: the coarsest features have stride 32."""
 
 
-def build_encoder(name: str, in_channels: int = 3) -> nn.Module:
+def build_encoder(name: str, in_channels: int = 3, depth: int = 5) -> nn.Module:
     """An encoder that gives features at strides 1, 2, 4, 8, 16 and 32, with random weights.
 
     Args:
         name: Encoder of segmentation-models-pytorch, such as ``resnet50`` or ``mobilenet_v2``; any
             encoder of timm with ``tu-`` before its name, such as ``tu-res2net50_26w_4s``.
         in_channels: Channels of the input.
+        depth: How many times the size is halved; 4 gives no features at stride 32.
 
     Returns:
         Module that gives a list of features; see :func:`channels_of`.
@@ -29,7 +30,9 @@ def build_encoder(name: str, in_channels: int = 3) -> nn.Module:
         ConfigError: If there is no such encoder, or it has no features at one of the strides.
     """
     try:
-        encoder: nn.Module = smp.encoders.get_encoder(name, in_channels=in_channels, weights=None)
+        encoder: nn.Module = smp.encoders.get_encoder(
+            name, in_channels=in_channels, depth=depth, weights=None
+        )
     except (KeyError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"found encoder '{name}', expected one of segmentation-models-pytorch or, after 'tu-', "

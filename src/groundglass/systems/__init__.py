@@ -3,7 +3,13 @@
 from groundglass.systems.card import Card, load_card
 from groundglass.systems.system import Segmenter
 
-SYSTEMS = ("baseline_unet", "covid_attention_net", "specialized_streams", "ss_inf_net")
+SYSTEMS = (
+    "baseline_unet",
+    "covid_attention_net",
+    "covid_ct_mask_net",
+    "specialized_streams",
+    "ss_inf_net",
+)
 """Names of all systems; a system is a folder of that name beside this file."""
 
 

@@ -138,6 +138,7 @@ def _without_chatter() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            warnings.filterwarnings("ignore", "Found .* in eval mode")  # a part that stays as it is
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

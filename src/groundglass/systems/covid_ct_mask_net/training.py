@@ -1,0 +1,293 @@
+"""How COVID-CT-Mask-Net is trained: first lesions as instances, then the class of a slice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchmetrics.detection import MeanAveragePrecision
+
+from groundglass.data.augment import AugmentConfig
+from groundglass.data.cohort import Case
+from groundglass.data.slices import Draw, EpochSampler, SliceDataset
+from groundglass.errors import CohortError, ConfigError
+from groundglass.metrics.classes import ClassCounts
+from groundglass.metrics.segmentation import Overlap
+from groundglass.systems.covid_ct_mask_net import network as networks
+from groundglass.systems.covid_ct_mask_net.instances import Target, instances_of
+from groundglass.systems.covid_ct_mask_net.network import CovidCtMaskNet, Instances, color_list
+from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
+from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.module import Batch, SystemModule
+from groundglass.training.optimizer import Parameters
+
+Trained = Literal["all", "heads", "S", "S+BN"]
+
+
+class Config(RunConfig):
+    """Settings of COVID-CT-Mask-Net.
+
+    Attributes:
+        stage: ``lesions`` trains Mask R-CNN, ``classes`` module S behind a Mask R-CNN that is given
+            by ``start_weights``.
+        network: Shape of both.
+        encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
+        trained: What learns. In the stage ``lesions``: ``all``, or the ``heads``, all but the
+            encoder. In the stage ``classes``: module ``S``; ``S+BN``, with scale and offset of the
+            encoder's batch normalization; or ``all``.
+        statistics: Whether the encoder's batch statistics are ``frozen`` as they come from its
+            start weights, or ``trained``. In the stage ``classes`` they are frozen.
+        least_lesion_px: Pixels of the input below which a part of a mask is no instance.
+    """
+
+    stage: Literal["lesions", "classes"] = "lesions"
+    network: NetworkConfig
+    encoder_weights: str
+    trained: Trained = "all"
+    statistics: Literal["frozen", "trained"] = "frozen"
+    least_lesion_px: int = 16
+
+    def network_settings(self) -> dict[str, NetworkSetting]:
+        """The shape of both networks."""
+        settings: dict[str, NetworkSetting] = self.network.model_dump(mode="json")
+        return settings
+
+    def answers(self) -> tuple[str, ...]:
+        """Boxes and masks as long as Mask R-CNN is what it was trained to be, and classes."""
+        if self.stage == "lesions":
+            return "segment", "detect"
+        return ("segment", "detect", "classify") if self.trained == "S" else ("classify",)
+
+
+def build_network(config: Config) -> CovidCtMaskNet:
+    """The networks of a config, with random weights."""
+    if config.stage == "classes":
+        return networks.build_network(config.network, "lesions")
+    frozen = config.statistics == "frozen"
+    return networks.build_network(config.network, "statistics" if frozen else "nothing")
+
+
+class Module(SystemModule):
+    """COVID-CT-Mask-Net in training."""
+
+    memory_format = None
+    config: Config
+    network: CovidCtMaskNet
+
+    def __init__(self, network: nn.Module, config: Config, patients: list[str]) -> None:
+        super().__init__(network, config, patients)
+        _check(config)
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(False)
+        self.groups = parameter_groups(self.network, config)
+        for group in self.groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
+        self._precision: MeanAveragePrecision | None = None
+        self._classes: ClassCounts | None = None
+
+    @classmethod
+    def start(cls, config: Config, patients: list[str]) -> "Module":
+        """Module with start weights in the encoder."""
+        network = build_network(config)
+        network.lesions.backbone.start(config.encoder_weights)
+        return cls(network, config, patients)
+
+    @classmethod
+    def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Augmented slices, drawn as the config says; with their classes in that stage."""
+        assert isinstance(config, Config)
+        if config.stage == "lesions":
+            return super().train_data(config, cases)
+        return DataLoader(
+            LabeledSlices(cases, config, config.augment),
+            batch_size=config.batch_size,
+            sampler=EpochSampler(cases, config.draws_per_epoch, config.seed),
+            drop_last=True,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+        )
+
+    @classmethod
+    def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Every slice once, as it is."""
+        assert isinstance(config, Config)
+        if config.stage == "lesions":
+            return super().val_data(config, cases)
+        return DataLoader(LabeledSlices(cases, config), batch_size=config.batch_size)
+
+    def parameters_to_train(self) -> Parameters:
+        """The groups that learn."""
+        return self.groups
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The five losses of Mask R-CNN and their sum; or cross-entropy of three sigmoids."""
+        gray = batch["gray"]
+        if self.config.stage == "classes":
+            logits = self.network.class_logits(gray)
+            wanted = functional.one_hot(batch["label"], logits.shape[1]).to(logits.dtype)
+            return {"loss": functional.binary_cross_entropy_with_logits(logits, wanted)}
+        with _telling_losses(self.network):
+            parts = self.network.lesions(color_list(gray), self._targets(batch))
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
+        """Not asked for: instances and classes have measures of their own."""
+        raise NotImplementedError
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the epoch before."""
+        self._precision = MeanAveragePrecision(iou_type=("bbox", "segm"), backend="pycocotools")
+        self._classes = ClassCounts(len(self.config.network.classes))
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: ARG002
+        """Add the instances, or the classes, of each slice."""
+        assert self._precision is not None
+        assert self._classes is not None
+        if self.config.stage == "classes":
+            logits = self.network.class_logits(batch["gray"])
+            self._classes.add(logits.argmax(1).tolist(), batch["label"].tolist())
+        else:
+            found = [as_found(one) for one in self.network(batch["gray"])]
+            self._precision.update(found, as_masks(self._targets(batch)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log average precision of masks and boxes; or sensitivity, precision and accuracy."""
+        assert self._precision is not None
+        assert self._classes is not None
+        if self.config.stage == "classes":
+            metrics = self._classes.summary(self.config.network.classes)
+        else:
+            metrics = average_precisions(self._precision.compute())
+        for name, value in metrics.items():
+            self.log(f"val/{name}", value, sync_dist=True)
+
+    def _targets(self, batch: Batch) -> list[Target]:
+        """Instances of each slice of a batch."""
+        config = self.config
+        return [
+            {
+                name: value.to(batch["gray"].device)
+                for name, value in instances_of(
+                    one, config.network.kinds, config.least_lesion_px
+                ).items()
+            }
+            for one in batch["lesions"].cpu().numpy()
+        ]
+
+
+class LabeledSlices(SliceDataset):
+    """Slices with the number of their class as ``label``.
+
+    Args:
+        cases: Rows of a cohort, each with a label.
+        config: Settings of the run.
+        augment: How slices vary; ``None`` shows them as they are.
+
+    Raises:
+        CohortError: If a label is none of the classes.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], config: Config, augment: AugmentConfig | None = None
+    ) -> None:
+        classes = config.network.classes
+        strange = [case for case in cases if case.label not in classes]
+        if strange:
+            raise CohortError(
+                f"found label '{strange[0].label}' of case '{strange[0].case}', expected one of "
+                f"{', '.join(classes)}; set network.classes"
+            )
+        super().__init__(cases, config.size_px, augment, config.seed)
+        self.labels = [classes.index(case.label) for case in cases]
+
+    def __getitem__(self, draw: Draw | int) -> dict[str, Tensor]:
+        """One slice with its class."""
+        index = draw[1] if isinstance(draw, tuple) else draw
+        return {**super().__getitem__(draw), "label": torch.tensor(self.labels[index])}
+
+
+def parameter_groups(network: CovidCtMaskNet, config: Config) -> list[dict[str, Any]]:
+    """The parameters that learn, in groups by name: ``encoder``, ``heads``, ``BN``, ``S``."""
+    rcnn, encoder = network.lesions, network.lesions.backbone.encoder
+    inside = {id(parameter) for parameter in encoder.parameters()}
+    groups: dict[str, list[nn.Parameter]] = {
+        "encoder": list(encoder.parameters()),
+        "heads": [p for p in rcnn.parameters() if id(p) not in inside],
+    }
+    if config.stage == "classes":
+        assert network.classes is not None
+        masks = [rcnn.roi_heads.mask_head, rcnn.roi_heads.mask_predictor]
+        unused = {id(parameter) for part in masks for parameter in part.parameters()}
+        groups["heads"] = [p for p in groups["heads"] if id(p) not in unused]
+        groups["S"] = list(network.classes.parameters())
+        norms = [part for part in encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+        groups["BN"] = [parameter for norm in norms for parameter in norm.parameters()]
+    wanted: dict[tuple[str, Trained], tuple[str, ...]] = {
+        ("lesions", "all"): ("encoder", "heads"),
+        ("lesions", "heads"): ("heads",),
+        ("classes", "S"): ("S",),
+        ("classes", "S+BN"): ("S", "BN"),
+        ("classes", "all"): ("S", "encoder", "heads"),
+    }
+    names = wanted[config.stage, config.trained]
+    return [{"name": name, "params": groups[name]} for name in names]
+
+
+def as_found(found: Instances) -> dict[str, Tensor]:
+    """Instances as torchmetrics takes them, masks cut at one half."""
+    return {
+        "boxes": found.boxes,
+        "scores": found.scores,
+        "labels": found.labels,
+        "masks": found.masks > 0.5,
+    }
+
+
+def as_masks(targets: Sequence[Target]) -> list[dict[str, Tensor]]:
+    """Targets as torchmetrics takes them."""
+    return [{**target, "masks": target["masks"].bool()} for target in targets]
+
+
+def average_precisions(computed: Mapping[str, Tensor]) -> dict[str, float]:
+    """Average precision of masks and boxes at overlaps 0.5, 0.75 and 0.5 to 0.95, 0 to 1.
+
+    Args:
+        computed: What torchmetrics gives; where there is nothing to find it is below 0, here 0.
+    """
+    names = {"ap": "map", "ap50": "map_50", "ap75": "map_75"}
+    return {
+        f"{kind}_{name}": max(float(computed[f"{prefix}_{key}"]), 0.0)
+        for kind, prefix in (("mask", "segm"), ("box", "bbox"))
+        for name, key in names.items()
+    }
+
+
+def _check(config: Config) -> None:
+    known = ("S", "S+BN", "all") if config.stage == "classes" else ("all", "heads")
+    if config.trained not in known:
+        raise ConfigError(
+            f"found trained '{config.trained}' in stage {config.stage}, expected one of "
+            f"{', '.join(known)}; set trained"
+        )
+    if config.stage == "classes" and not config.network.ranked:
+        raise ConfigError(
+            "found stage classes with network.ranked 0, expected the number of boxes that module "
+            "S looks at; set network.ranked, such as 256"
+        )
+
+
+@contextmanager
+def _telling_losses(network: CovidCtMaskNet) -> Iterator[None]:
+    """Have Mask R-CNN give losses, in validation as well; batch statistics stay as they are."""
+    modes = {part: part.training for part in network.lesions.modules()}
+    for part in modes:
+        part.training = part.training if isinstance(part, nn.BatchNorm2d) else True
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
