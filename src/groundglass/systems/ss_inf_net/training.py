@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from groundglass.data.cohort import UNKNOWN
 from groundglass.labels import Lesion
+from groundglass.losses import soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import SIDE_MULTIPLE, start_encoder
 from groundglass.systems.ss_inf_net.blocks import resize, size_of
-from groundglass.systems.ss_inf_net.kinds import Decoder, KindsNetwork
+from groundglass.systems.ss_inf_net.kinds import KINDS, Decoder, KindsNetwork
 from groundglass.systems.ss_inf_net.losses import (
     PixelLoss,
     edge_loss,
@@ -39,6 +40,8 @@ class Config(RunConfig):
         coarse_width: Channels of the reverse attention at stride 32.
         scales: Sizes of the input against ``size_px``, one after the other from step to step.
         pixel_loss: ``cross-entropy``, or ``focal`` as the published version of Fung et al. adds.
+        overlap_loss: Whether the loss of the kinds adds their soft Dice, without which few epochs
+            never learn rare consolidation; the publication has cross-entropy alone.
         kinds: Decoder of the second network, ``unet`` or ``fcn8s``; ``none`` for no such network.
         kinds_encoder: Its encoder.
         kinds_channels: Channels of its U-Net's decoder steps, coarse to fine.
@@ -51,6 +54,7 @@ class Config(RunConfig):
     coarse_width: int = 256
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
     pixel_loss: PixelLoss = "cross-entropy"
+    overlap_loss: bool = False
     kinds: Decoder | Literal["none"] = "none"
     kinds_encoder: str = "resnet18"
     kinds_channels: tuple[int, int, int, int, int] = (256, 128, 64, 32, 16)
@@ -133,7 +137,11 @@ class Module(SystemModule):
         with torch.no_grad():
             prior = self.network.lesion(gray).s3.sigmoid()
         logits = self.network.second(gray, prior)
-        return kinds_loss(logits, lesions, told, self.config.pixel_loss)
+        loss = kinds_loss(logits, lesions, told, self.config.pixel_loss)
+        if self.config.overlap_loss:
+            classes = torch.cat([lesions == k for k in range(KINDS)], 1).to(logits.dtype)
+            loss = loss + soft_dice_loss(logits, classes, told.to(logits.dtype))
+        return loss
 
     def _at_scale(self, *maps: Tensor) -> tuple[Tensor, ...]:
         """Input and targets at this step's scale, sides rounded to multiples of 32."""
