@@ -14,6 +14,8 @@ from groundglass.data.augment import AugmentConfig
 from groundglass.data.case import Case, read_gray
 from groundglass.data.phantom import Phantom
 from groundglass.errors import ConfigError, NotMeasurableError
+from groundglass.evaluation.protocols import PROTOCOLS
+from groundglass.evaluation.seeds import read_metric
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Radiograph, Source
@@ -317,3 +319,14 @@ def test_a_picture_of_a_slice_can_be_classified(recognition: Path, pictures: CTS
     said = system.classify(pictures)
     assert said.by_slice is not None
     assert said.by_slice.shape == (4, 2)
+
+
+def test_pictures_of_a_cohort_are_judged_by_the_protocol(recognition: Path, tmp_path: Path) -> None:
+    system = load_system(str(recognition))
+    measured = PROTOCOLS["classes"]
+    entries = measured.look(system, _cases(tmp_path), None)
+    assert [one.true.tolist() for one in entries] == [[True, False]] * 2 + [[False, True]] * 2
+    facts = {"system": "x", "weights_sha256": "", "cohort": "c", "split": "test"}
+    evaluation = measured.sum_up({**facts, "cases": 9, "patients": 9}, entries).evaluation
+    assert (evaluation.cases, evaluation.patients) == (4, 3)
+    assert read_metric(evaluation, "overall/accuracy") is not None

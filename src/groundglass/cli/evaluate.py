@@ -19,7 +19,13 @@ Tables = Annotated[
 SystemOrRun = Annotated[str, typer.Argument(help="Name of a system, or the folder of a run.")]
 Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 
-_KIND = {"as-used": "evaluation", "inf-net": "inf-net", "volumes": "volumes"}
+_KIND = {
+    "as-used": "evaluation",
+    "instances": "instances",
+    "inf-net": "inf-net",
+    "volumes": "volumes",
+    "classes": "classes",
+}
 """First word of the file in which a protocol's result is kept."""
 
 
@@ -33,7 +39,8 @@ def evaluate(
         str,
         typer.Option(
             help="as-used: lungs found, lesions inside. inf-net: lesion probability on whole "
-            "slices, cut at 256 thresholds. volumes: the class of whole series."
+            "slices, cut at 256 thresholds. instances: average precision of boxes and masks."
+            " volumes: the class of whole series. classes: that of pictures."
         ),
     ] = "as-used",
     results: Results = Path("benchmarks"),

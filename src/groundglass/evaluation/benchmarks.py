@@ -10,9 +10,11 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from pydantic import BaseModel
 
 from groundglass.evaluation.as_used import Evaluation
+from groundglass.evaluation.classes import ClassesEvaluation
 from groundglass.evaluation.comparison import read_comparisons
 from groundglass.evaluation.confounding import Confounding
 from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.instances import InstancesEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
@@ -52,6 +54,8 @@ def read_throughputs(folder: Path) -> list[tuple[str, str, Throughput]]:
     measured: list[Measurement] = [
         *stored("evaluation", Evaluation)(folder),
         *stored("inf-net", InfNetEvaluation)(folder),
+        *stored("instances", InstancesEvaluation)(folder),
+        *stored("classes", ClassesEvaluation)(folder),
         *stored("volumes", VolumesEvaluation)(folder),
         *(one for trial in stored("trial", TrialResult)(folder) for one in trial.evaluations),
     ]
@@ -66,8 +70,12 @@ def read_throughputs(folder: Path) -> list[tuple[str, str, Throughput]]:
 SECTIONS = (
     Section("comparisons", read_comparisons),
     Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
+    Section(
+        "instances", lambda folder: group_seeds(stored("instances", InstancesEvaluation)(folder))
+    ),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
     Section("series", stored("series", SeriesEvaluation)),
+    Section("classes", lambda folder: group_seeds(stored("classes", ClassesEvaluation)(folder))),
     Section("volumes", lambda folder: group_seeds(stored("volumes", VolumesEvaluation)(folder))),
     Section("confounding", stored("confounding", Confounding)),
     Section("training", read_throughputs),

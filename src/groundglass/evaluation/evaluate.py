@@ -37,7 +37,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         name: Name of the cohort in the table.
         protocol: A name in ``PROTOCOLS``: ``as-used`` finds lungs and looks for lesions inside
             them; ``inf-net`` cuts the probability of lesion on whole slices at 256 thresholds;
-            ``volumes`` asks for the class of whole series.
+            ``volumes`` asks for the class of whole series, ``classes`` for that of single pictures.
         device: Where the network runs.
         progress: Told how far it is.
 

@@ -25,7 +25,7 @@ class Test(_Part):
 
     cohort: str
     split: Split = "test"
-    protocol: Literal["as-used", "inf-net", "volumes"] = "inf-net"
+    protocol: Literal["as-used", "instances", "inf-net", "volumes", "classes"] = "inf-net"
 
 
 class Data(_Part):

@@ -16,6 +16,12 @@ from groundglass.evaluation.as_used import (
     found_cases,
     structure_results,
 )
+from groundglass.evaluation.classes import (
+    ClassesEvaluation,
+    judge_pictures,
+    judged_pictures,
+    sum_up_classes,
+)
 from groundglass.evaluation.inf_net import (
     InfNetEvaluation,
     SweptSlices,
@@ -23,6 +29,12 @@ from groundglass.evaluation.inf_net import (
     sweep_cases,
     swept_cases,
     swept_result,
+)
+from groundglass.evaluation.instances import (
+    InstancesEvaluation,
+    average_precision,
+    instance_rows,
+    judge_instances,
 )
 from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.volumes import (
@@ -49,7 +61,9 @@ class Measured:
         swept: Counts at each threshold by structure; empty where the protocol has no thresholds.
     """
 
-    evaluation: Evaluation | InfNetEvaluation | VolumesEvaluation
+    evaluation: (
+        Evaluation | InfNetEvaluation | VolumesEvaluation | ClassesEvaluation | InstancesEvaluation
+    )
     rows: list[CaseMetrics]
     swept: SweptSlices
 
@@ -100,16 +114,38 @@ def _sum_up_volumes(facts: dict[str, Any], entries: list[Any]) -> Measured:
     return Measured(evaluation, judged_cases(entries), {})
 
 
+def _sum_up_classes(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    classes, confusion = sum_up_classes(entries)
+    counted = {
+        **facts,
+        "cases": len(entries),
+        "patients": len({one.patient for one in entries}),
+    }
+    evaluation = ClassesEvaluation(**counted, classes=classes, confusion=confusion)
+    return Measured(evaluation, judged_pictures(entries), {})
+
+
 def _find_nothing(segmenter: Segmenter) -> Callable[[Case], Found]:
     raise NotMeasurableError(
-        f"volumes judged by '{segmenter.card.name}', which have no lesions to draw",
+        f"answers of '{segmenter.card.name}', in which there are no lesions to draw",
         "a system that segments; leave --pictures out",
     )
 
 
+def _sum_up_instances(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    evaluation = InstancesEvaluation(
+        **facts,
+        instances=sum(len(one.true["labels"]) for one in entries),
+        structures=average_precision(entries),
+    )
+    return Measured(evaluation, instance_rows(entries), {})
+
+
 PROTOCOLS = {
     "as-used": Protocol(find_cases, _sum_up_as_used, _find_as_used),
+    "instances": Protocol(judge_instances, _sum_up_instances, _find_as_used),
     "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
+    "classes": Protocol(judge_pictures, _sum_up_classes, _find_nothing),
     "volumes": Protocol(judge_volumes, _sum_up_volumes, _find_nothing),
 }
 """Protocols by the name that ``--protocol`` takes."""

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from groundglass.evaluation.as_used import Evaluation
+from groundglass.evaluation.classes import ClassesEvaluation
 from groundglass.evaluation.inf_net import InfNetEvaluation
+from groundglass.evaluation.instances import InstancesEvaluation
 from groundglass.evaluation.volumes import VolumesEvaluation
 
-AnyEvaluation = Evaluation | InfNetEvaluation | VolumesEvaluation
+AnyEvaluation = (
+    Evaluation | InfNetEvaluation | VolumesEvaluation | ClassesEvaluation | InstancesEvaluation
+)
 
 
 def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
@@ -25,10 +29,15 @@ def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
     if metric == "loss":
         return evaluation.loss
     structure, _, name = metric.partition("/")
+    if isinstance(evaluation, ClassesEvaluation):
+        judged = evaluation.classes.get(structure, {}).get(name)
+        return judged.value if judged else None
     if isinstance(evaluation, VolumesEvaluation):
         level = evaluation.levels.get(structure)
         told = level.get(name) if level else None
         return told.value if told else None
+    if isinstance(evaluation, InstancesEvaluation):
+        return evaluation.structures.get(structure, {}).get(name)
     if isinstance(evaluation, InfNetEvaluation):
         swept = evaluation.structures.get(structure)
         estimate = swept.summary.get(name) if swept else None

@@ -220,6 +220,13 @@ def classes_of(settings: Settings) -> tuple[str, ...]:
     return tuple(str(settings["recognition_classes"]).split(" | "))
 
 
+def cohort_labels_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Labels that cohorts give the pictures of each class of the recognition stage."""
+    groups = str(settings["recognition_cohort_labels"]).split(" | ")
+    labels = (tuple(group.split("; ")) for group in groups)
+    return dict(zip(classes_of(settings), labels, strict=True))
+
+
 def labels_of(settings: Settings, stage: Stage) -> tuple[Lesion, ...]:
     """Manifestations of the second or third stage, in the order of their channels."""
     numbers = _numbers(settings, f"{stage}_labels")

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groundglass.classification import Classification
+from groundglass.data.case import Case
 from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, CTSlices, Radiograph, Scan
+from groundglass.scan import CTScan, CTSlices, Radiograph, Scan, Source
 from groundglass.systems.card import Card
 from groundglass.systems.slice_segmenter import AS_IT_IS, SliceSegmenter, View
 from groundglass.systems.specialized_streams.effusion import add_effusion
@@ -23,6 +24,7 @@ from groundglass.systems.specialized_streams.network import (
     Stage,
     build_stages,
     classes_of,
+    cohort_labels_of,
     labels_of,
     size_of_stage,
     thresholds_of,
@@ -169,6 +171,48 @@ class Predictor(SliceSegmenter):
         """Probability from which each manifestation counts as there."""
         titles = [label.title for label in labels_of(self.card.network, "manifestations")]
         return dict(zip(titles, thresholds_of(self.card.network), strict=True))
+
+    def truth(self, case: Case) -> dict[str, bool] | None:
+        """Which classes, or else which manifestations, apply to a picture of a cohort.
+
+        Args:
+            case: A picture.
+
+        Returns:
+            By name; ``None`` where that is not known, or the weights know no such class.
+        """
+        if "recognition" in self.network.stages:
+            groups = cohort_labels_of(self.card.network)
+            shown = {name: case.label in labels for name, labels in groups.items()}
+            return shown if any(shown.values()) else None
+        lesions = case.read_lesions()
+        if lesions is None or (lesions == Lesion.UNSPECIFIED).any():
+            return None
+        labels = labels_of(self.card.network, "manifestations")
+        return {label.title: bool((lesions == label).any()) for label in labels}
+
+    def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool] | None:
+        """Probabilities of a picture of a cohort, what they say is there, and whether it is one.
+
+        Args:
+            case: A picture.
+
+        Returns:
+            ``None`` for a picture of a modality that the weights never saw.
+        """
+        source = Source(case.case, "cohort")
+        scan: Scan | Radiograph = CTSlices((case.case,), (case.read_image(),), source)
+        if case.modality == "radiograph":
+            scan = Radiograph(case.read_image(), source)
+        try:
+            answer = self.classify(scan)
+        except NotMeasurableError:
+            return None
+        chances = dict(answer.probabilities)
+        if answer.exclusive:
+            return chances, {name: name == answer.most_likely for name in chances}, True
+        limits = self.manifestation_thresholds()
+        return chances, {name: p >= limits[name] for name, p in chances.items()}, False
 
     def refuse_unknown_modality(self, scan: Scan | Radiograph) -> None:
         """Refuse what the recognition stage never saw.

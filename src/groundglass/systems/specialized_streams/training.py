@@ -86,6 +86,7 @@ class Config(RunConfig):
             "recognition": {
                 "body": self.encoder,
                 "classes": " | ".join(self.classes),
+                "cohort_labels": " | ".join("; ".join(of) for of in self.classes.values()),
                 "frozen": self.frozen,
                 "modalities": self.modalities,
             },
