@@ -73,6 +73,7 @@ def test_a_run_interrupted_in_validation_ends_as_if_it_had_not_been(
         pull_the_plug("validation_step", 1, patch)
         with pytest.raises(PulledPlugError):
             start(table, tmp_path / "run", settings)
+    assert Run(tmp_path / "run").last_checkpoint.is_file(), "it would begin anew"
     assert_same_run(resume(tmp_path / "run"), expected)
 
 

@@ -40,15 +40,18 @@ def keep_checkpoints(run: Run, config: RunConfig) -> ModelCheckpoint:
     """Keeps the last epoch, to go on from, and the best one if that is what the run is for.
 
     Both are written when the epoch is over: its row in the table and its measurements are in.
+    Lightning writes its own ``last`` only together with another, so where the last epoch alone is
+    wanted, that is the one which is kept, under that name.
     """
     best = config.keep == "best"
+    kept = run.best_checkpoint if best else run.last_checkpoint
     return ModelCheckpoint(
         dirpath=run.checkpoints,
-        filename=run.best_checkpoint.stem,
+        filename=kept.stem,
         monitor=config.monitor if best else None,
         mode=config.monitor_mode,
-        save_top_k=1 if best else 0,
-        save_last=True,
+        save_top_k=1,
+        save_last=best,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
