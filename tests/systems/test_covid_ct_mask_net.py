@@ -21,7 +21,7 @@ from groundglass.systems import load_system
 from groundglass.systems.card import home
 from groundglass.systems.covid_ct_mask_net.backbone import Backbone
 from groundglass.systems.covid_ct_mask_net.instances import instances_of
-from groundglass.systems.covid_ct_mask_net.network import CovidCtMaskNet, build_network
+from groundglass.systems.covid_ct_mask_net.network import KINDS, CovidCtMaskNet, build_network
 from groundglass.systems.covid_ct_mask_net.predict import box_on_slice
 from groundglass.systems.covid_ct_mask_net.training import Config, Module
 from groundglass.training.train import train
@@ -118,20 +118,20 @@ def test_instances_are_touching_pixels_of_one_kind() -> None:
     lesions[15, 15] = Lesion.CONSOLIDATION  # too small
     lesions[12:19, 0:4] = UNKNOWN
     lesions[10:14, 20:28] = Lesion.PLEURAL_EFFUSION
-    both = instances_of(lesions, "both", 4)
+    both = instances_of(lesions, KINDS["both"], 4)
     assert both["boxes"].tolist() == [[3, 2, 12, 9], [20, 2, 25, 6]]
     assert both["labels"].tolist() == [1, 2]
     assert both["masks"].sum((1, 2)).tolist() == [33, 20]
-    assert instances_of(lesions, "ggo", 4)["labels"].tolist() == [1]
+    assert instances_of(lesions, KINDS["ggo"], 4)["labels"].tolist() == [1]
     lesions[2:6, 9:20] = Lesion.UNSPECIFIED
-    assert instances_of(lesions, "merged", 4)["boxes"].tolist() == [[3, 2, 25, 9]]
+    assert instances_of(lesions, KINDS["merged"], 4)["boxes"].tolist() == [[3, 2, 25, 9]]
 
 
 def test_a_slice_without_lesion_has_no_instance_and_teaches_without_fault() -> None:
     torch.manual_seed(0)
     module = Module.start(config(), [])
     empty = torch.zeros(2, 96, 128, dtype=torch.uint8)
-    assert instances_of(empty[0].numpy(), "both", 4)["boxes"].shape == (0, 4)
+    assert instances_of(empty[0].numpy(), KINDS["both"], 4)["boxes"].shape == (0, 4)
     losses = module.losses({"gray": torch.rand(2, 1, 96, 128), "lesions": empty})
     losses["loss"].backward()
     assert torch.isfinite(losses["loss"])
@@ -345,6 +345,19 @@ def test_module_s_learns_behind_lesions_that_stay_as_they_were(
         assert "val/sensitivity_COVID-19" in file.readline()
 
 
+def test_a_lone_picture_is_judged_by_its_label(classes_run: Path, labeled_table: Path) -> None:
+    system = load_system(str(classes_run))
+    case = Cohort.read([labeled_table]).cases[0]
+    assert system.truth(case) == {"control": True, "COVID-19": False}  # type: ignore[attr-defined]
+    chances, said, exclusive = system.judge(case)  # type: ignore[attr-defined]
+    assert sum(chances.values()) == pytest.approx(1, abs=1e-6)
+    assert sum(said.values()) == 1
+    assert said[max(chances, key=chances.__getitem__)]
+    assert exclusive
+    other = case.model_copy(update={"label": "tumor"})
+    assert system.truth(other) is None  # type: ignore[attr-defined]
+
+
 def test_fine_tuning_to_two_classes_keeps_all_but_the_last_layer(
     classes_run: Path, labeled_table: Path, tmp_path: Path
 ) -> None:
@@ -401,6 +414,8 @@ def test_pictures_have_boxes_too(lesions_run: Path, pictures: CTSlices) -> None:
         rows, columns = pictures.slices[item.slice_index].shape
         assert item.box[2] <= rows
         assert item.box[3] <= columns
+    instances = system.find_instances(pictures.slices[0])  # type: ignore[attr-defined]
+    assert all(mask.shape == pictures.slices[0].shape for _, mask in instances)
     chance = system.lesion_probability(pictures.slices[0])  # type: ignore[attr-defined]
     assert chance.shape == pictures.slices[0].shape
 

@@ -90,7 +90,7 @@ def _split_file(folder: Path, split: Split) -> Path:
     if len(files) != 1:
         raise CohortError(
             f"found {len(files)} files '{split}_COVIDx*.txt' in '{folder.name}', expected one; "
-            "take the split files of one version"
+            "check the folder, and take the split files of one version"
         )
     return files[0]
 

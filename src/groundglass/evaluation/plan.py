@@ -65,7 +65,7 @@ class Row(_Part):
     kind: Literal["train", "pretrain"] = "train"
     system: str
     recipe: str = "recipe.yaml"
-    settings: dict[str, bool | int | float | str | list[int] | list[float]] = {}
+    settings: dict[str, bool | int | float | str | list[int] | list[float] | list[str]] = {}
     start_from: str | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.classification import Classification
-from groundglass.detections import Detections
+from groundglass.detections import Detection, Detections
 from groundglass.errors import UnknownNameError, WeightsError
+from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.scan import CTSlices, Scan
 from groundglass.systems.card import AnswerKind, Card, home, load_card, read_card
@@ -98,6 +99,27 @@ class LesionMapper(Protocol):
 
     def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probability of lesion, 0 to 1, on the grid of the picture.
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+        """
+        ...
+
+
+@runtime_checkable
+class InstanceFinder(Protocol):
+    """A system that finds each lesion by itself on whole pictures, lungs not looked for.
+
+    Attributes:
+        instance_kinds: Kinds of lesion that it tells.
+    """
+
+    instance_kinds: tuple[Lesion, ...]
+
+    def find_instances(
+        self, pixels: NDArray[np.uint8]
+    ) -> list[tuple[Detection, NDArray[np.bool_]]]:
+        """Lesions with their outlines, (row, column) of the picture, however low their scores.
 
         Args:
             pixels: Picture, (row, column), 0 to 255.

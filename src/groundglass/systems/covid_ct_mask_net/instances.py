@@ -1,5 +1,7 @@
 """Instances from semantic masks: the connected parts of each kind of lesion."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -8,15 +10,13 @@ from torch import Tensor
 
 from groundglass.data.cohort import UNKNOWN
 from groundglass.labels import Lesion
-from groundglass.systems.covid_ct_mask_net.network import KINDS
-from groundglass.systems.covid_ct_mask_net.settings import Kinds
 
 Target = dict[str, Tensor]
 """``boxes`` (lesion, 4) left, top, right, bottom, right and bottom one past the last pixel;
-``labels`` (lesion,) 1 the first of ``KINDS``; ``masks`` (lesion, row, column) uint8."""
+``labels`` (lesion,) 1 the first kind; ``masks`` (lesion, row, column) uint8."""
 
 
-def instances_of(lesions: NDArray[np.uint8], kinds: Kinds, least_px: int) -> Target:
+def instances_of(lesions: NDArray[np.uint8], kinds: Sequence[Lesion], least_px: int) -> Target:
     """Lesions of one slice as instances: pixels of one kind that touch, corners included.
 
     Lesions of a kind that the network does not tell are background, and so are pixels whose truth
@@ -24,12 +24,12 @@ def instances_of(lesions: NDArray[np.uint8], kinds: Kinds, least_px: int) -> Tar
 
     Args:
         lesions: (row, column) numbers of ``Lesion``.
-        kinds: Which lesions are instances.
+        kinds: Which lesions are instances; ``UNSPECIFIED`` is a lesion of any kind.
         least_px: Pixels below which a part is no instance.
     """
     masks: list[NDArray[np.uint8]] = []
     labels: list[int] = []
-    for label, kind in enumerate(KINDS[kinds], start=1):
+    for label, kind in enumerate(kinds, start=1):
         inside = (lesions > 0) & (lesions != UNKNOWN) & (lesions != Lesion.PLEURAL_EFFUSION)
         if kind is not Lesion.UNSPECIFIED:
             inside = lesions == kind

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundglass.classification import Classification
+from groundglass.data.cohort import Case
 from groundglass.detections import Detection, Detections
 from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
@@ -69,6 +70,7 @@ class Predictor:
         self.network: CovidCtMaskNet = build_network(NetworkConfig.model_validate(card.network))
         load_weights(self.network, weights, card.weights.sha256)
         self.network.to(device).eval()
+        self.instance_kinds = KINDS[self.network.config.kinds]
         self._last: tuple[Scan, Mask, list[_Found]] | None = None
 
     def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
@@ -115,11 +117,7 @@ class Predictor:
         Raises:
             NotMeasurableError: If these weights tell no classes.
         """
-        if self.network.classes is None:
-            raise NotMeasurableError(
-                f"weights of '{self.card.name}' for lesions alone",
-                "weights of the stage classes; train it with --set stage=classes",
-            )
+        self._need_classes()
         names = self.network.config.classes
         by_slice = np.full((len(scan.slices), len(names)), 1 / len(names), np.float32)
         shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
@@ -152,14 +150,64 @@ class Predictor:
         Returns:
             Same shape, 0 to 1.
         """
-        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
-        gray = np.clip(frame.gray(picture_gray(pixels)), 0.0, 1.0)
+        view = self._whole(pixels)
         with torch.inference_mode():
-            found = self.network(torch.from_numpy(gray[None, None]).to(self.device))[0]
+            found = self.network(self._batch([view]))[0]
         if not len(found.scores):
             return np.zeros(pixels.shape, np.float32)
         chances = found.masks * found.scores[:, None, None]
-        return frame.restore(chances.amax(0).float().cpu().numpy())
+        return view[1].restore(chances.amax(0).float().cpu().numpy())
+
+    def find_instances(
+        self, pixels: NDArray[np.uint8]
+    ) -> list[tuple[Detection, NDArray[np.bool_]]]:
+        """Every lesion on a whole picture with its outline, lungs not looked for.
+
+        Args:
+            pixels: Picture, (row, column), 0 to 255.
+        """
+        view = self._whole(pixels)
+        with torch.inference_mode():
+            answer = self.network(self._batch([view]))[0]
+        everywhere = np.ones(pixels.shape, np.bool_)
+        found = []
+        for one in self._on_slice(0, view[1], answer, everywhere, threshold=0.0):
+            mask = np.zeros(pixels.shape, np.bool_)
+            mask[one.part] = one.inside
+            found.append((one.detection, mask))
+        return found
+
+    def truth(self, case: Case) -> dict[str, bool] | None:
+        """Which class a picture of a cohort has; ``None`` where it has none of these."""
+        names = self.network.config.classes
+        if case.label not in names:
+            return None
+        return {name: name == case.label for name in names}
+
+    def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool]:
+        """Probabilities of the classes of a picture, the likeliest, and that they exclude others.
+
+        Raises:
+            NotMeasurableError: If these weights tell no classes.
+        """
+        self._need_classes()
+        ((_, shares),) = self._class_shares(iter([self._whole(case.read_image())]))
+        names = self.network.config.classes
+        likeliest = int(shares.argmax())
+        chances = {name: float(share) for name, share in zip(names, shares, strict=True)}
+        return chances, {name: k == likeliest for k, name in enumerate(names)}, True
+
+    def _need_classes(self) -> None:
+        if self.network.classes is None:
+            raise NotMeasurableError(
+                f"weights of '{self.card.name}' for lesions alone",
+                "weights of the stage classes; train it with --set stage=classes",
+            )
+
+    def _whole(self, pixels: NDArray[np.uint8]) -> _View:
+        """A whole picture, as slices are shown in training."""
+        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
+        return 0, frame, picture_gray(pixels)
 
     @property
     def _sha256(self) -> str:
@@ -176,7 +224,9 @@ class Predictor:
             with torch.inference_mode():
                 answers = self.network(self._batch(some))
             for (index, frame, _), answer in zip(some, answers, strict=True):
-                found += self._on_slice(index, frame, answer, lungs.slices[index] > 0)
+                lung = lungs.slices[index] > 0
+                threshold = self.card.lesion_threshold
+                found += self._on_slice(index, frame, answer, lung, threshold=threshold)
             done += len(some)
             if progress is not None:
                 progress(done / shown)
@@ -184,10 +234,16 @@ class Predictor:
         return found
 
     def _on_slice(
-        self, index: int, frame: Frame, answer: Instances, lung: NDArray[np.bool_]
+        self,
+        index: int,
+        frame: Frame,
+        answer: Instances,
+        lung: NDArray[np.bool_],
+        *,
+        threshold: float,
     ) -> Iterator[_Found]:
         """Lesions of one slice over the threshold, as far as they lie in the lungs."""
-        for k in torch.where(answer.scores > self.card.lesion_threshold)[0].tolist():
+        for k in torch.where(answer.scores > threshold)[0].tolist():
             mask = answer.masks[k].float().cpu().numpy()
             inside = (frame.restore(mask) > 0.5) & lung
             around = Box.around(inside)
@@ -198,7 +254,7 @@ class Predictor:
                 index,
                 box_on_slice(frame, answer.boxes[k].tolist()),
                 float(answer.scores[k]),
-                KINDS[self.network.config.kinds][int(answer.labels[k]) - 1],
+                self.instance_kinds[int(answer.labels[k]) - 1],
                 float(np.count_nonzero(inside)),
             )
             yield _Found(detection, part, inside[part])
@@ -247,7 +303,7 @@ class Predictor:
                 best = int(weights[k].argmax())
                 label = int(ranked.labels[k, best])
                 if label:
-                    kind = KINDS[self.network.config.kinds][label - 1]
+                    kind = self.instance_kinds[label - 1]
                     box = box_on_slice(frame, ranked.boxes[k, best].tolist())
                     score = float(features[k, best, -1].detach())
                     weight = float(weights[k, best])

@@ -172,7 +172,7 @@ class Module(SystemModule):
             {
                 name: value.to(batch["gray"].device)
                 for name, value in instances_of(
-                    one, config.network.kinds, config.least_lesion_px
+                    one, networks.KINDS[config.network.kinds], config.least_lesion_px
                 ).items()
             }
             for one in batch["lesions"].cpu().numpy()

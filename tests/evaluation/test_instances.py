@@ -1,0 +1,115 @@
+"""Average precision of instances, with a system whose answers are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.detections import Detection
+from groundglass.errors import NotMeasurableError
+from groundglass.evaluation.benchmarks import write_benchmarks
+from groundglass.evaluation.instances import (
+    InstancesEvaluation,
+    average_precision,
+    instance_rows,
+    judge_instances,
+)
+from groundglass.evaluation.protocols import PROTOCOLS
+from groundglass.evaluation.seeds import read_metric
+from groundglass.labels import Lesion
+from groundglass.systems import load_card
+
+FACTS = {
+    "system": "oracle",
+    "weights_sha256": "ab" * 32,
+    "cohort": "made",
+    "split": "test",
+    "cases": 2,
+    "patients": 1,
+}
+
+
+class Oracle:
+    """Finds the left lesion of each slice as it is, and the right one shifted by some pixels."""
+
+    card = load_card("baseline_unet")
+    instance_kinds = (Lesion.UNSPECIFIED,)
+
+    def __init__(self, shift: int) -> None:
+        self.shift = shift
+
+    def find_instances(self, pixels: np.ndarray) -> list[tuple[Detection, np.ndarray]]:
+        found = []
+        for first, score, shift in ((4, 0.9, 0), (34, 0.8, self.shift)):
+            mask = np.zeros(pixels.shape, bool)
+            mask[6:26, first + shift : first + shift + 20] = True
+            box = (6.0, first + shift, 26.0, first + shift + 20)
+            found.append((Detection(0, box, score, Lesion.UNSPECIFIED), mask))
+        return found
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> tuple[Case, ...]:
+    """Two slices with two lesions each, and one speck that is too small to count."""
+    import cv2
+
+    mask = np.zeros((32, 60), np.uint8)
+    mask[6:26, 4:24] = 1
+    mask[6:26, 34:54] = 2
+    mask[29, 2:5] = 1
+    rows = []
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), 40 * mask)
+        cv2.imwrite(str(tmp_path / f"{name}-lesions.png"), mask)
+        rows.append(
+            Case(
+                case=name,
+                patient="p",
+                split="test",
+                image=tmp_path / f"{name}.png",
+                lesions=tmp_path / f"{name}-lesions.png",
+                lesions_values="1:1 2:2",
+            )
+        )
+    write_cohort(rows, tmp_path / "cohort.csv")
+    return Cohort.read([tmp_path / "cohort.csv"]).cases
+
+
+def test_what_is_found_as_it_is_has_an_average_precision_of_one(cases) -> None:
+    judged = judge_instances(Oracle(0), cases)
+    assert [len(one.true["labels"]) for one in judged] == [2, 2]
+    structures = average_precision(judged)
+    assert structures["mask"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
+    assert structures["box"]["ap"] == 1.0
+    assert set(structures) == {"mask", "box"}
+
+
+def test_an_overlap_of_two_thirds_counts_at_one_half_alone(cases) -> None:
+    """20 pixels shifted by 4: 16 / 24. Of the precisions at 101 recalls the first 51 are right."""
+    structures = average_precision(judge_instances(Oracle(4), cases))
+    assert structures["mask"]["ap50"] == 1.0
+    assert structures["mask"]["ap75"] == pytest.approx(51 / 101, abs=1e-4)
+    assert structures["mask"]["ap"] == pytest.approx((4 + 6 * 51 / 101) / 10, abs=1e-4)
+
+
+def test_a_system_that_finds_no_instances_is_refused(cases) -> None:
+    class Silent:
+        card = load_card("baseline_unet")
+
+    with pytest.raises(NotMeasurableError, match="finds no instances"):
+        judge_instances(Silent(), cases)
+
+
+def test_the_result_reaches_the_page_and_the_tables_of_plans(cases, tmp_path: Path) -> None:
+    judged = judge_instances(Oracle(0), cases)
+    measured = PROTOCOLS["instances"].sum_up(FACTS, judged)
+    evaluation = measured.evaluation
+    assert isinstance(evaluation, InstancesEvaluation)
+    assert evaluation.instances == 4
+    assert read_metric(evaluation, "mask/ap50") == 1.0
+    assert read_metric(evaluation, "mask of consolidation/ap") is None
+    assert [row.metrics for row in instance_rows(judged)] == [{"instances": 2.0, "found": 2.0}] * 2
+    (tmp_path / "instances-oracle.json").write_text(evaluation.model_dump_json())
+    write_benchmarks(tmp_path, tmp_path / "page.md")
+    assert "| mask | 1.000 | 1.000 | 1.000 |" in (tmp_path / "page.md").read_text()
