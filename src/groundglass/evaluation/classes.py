@@ -1,6 +1,6 @@
 """A classifier over single pictures whose class, or whose manifestations, are known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -134,20 +134,32 @@ def sum_up_classes(
     first = judged[0]
     classes: dict[str, dict[str, Estimate]] = {}
     for k, name in enumerate(first.classes):
-        classes[name] = {
-            metric: bootstrap.estimate(
-                lambda w, k=k, m=metric: _rates(w, said[:, k], true[:, k])[m]
-            )  # type: ignore[misc]
-            for metric in _METRICS
-            if not np.isnan(_rates(np.ones((1, len(judged))), said[:, k], true[:, k])[metric][0])
-        }
-        if 0 < true[:, k].sum() < len(judged):
-            classes[name]["auc"] = bootstrap.estimate(
-                lambda w, k=k: _areas(w, chances[:, k], true[:, k])  # type: ignore[misc]
-            )
+        classes[name] = _estimates(bootstrap, chances[:, k], said[:, k], true[:, k])
     right = (said == true).all(1) if first.exclusive else (said == true).mean(1)
     classes[OVERALL] = {"accuracy": bootstrap.mean(list(map(float, right)))}
     return classes, _confusion(first, said, true)
+
+
+def _estimates(
+    bootstrap: PatientBootstrap,
+    chances: NDArray[np.float64],
+    said: NDArray[np.bool_],
+    true: NDArray[np.bool_],
+) -> dict[str, Estimate]:
+    """Metrics of one class, as far as they are defined."""
+
+    def rate(metric: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+        return lambda weights: _rates(weights, said, true)[metric]
+
+    whole = np.ones((1, len(true)))
+    found = {
+        metric: bootstrap.estimate(rate(metric))
+        for metric in _METRICS
+        if not np.isnan(rate(metric)(whole)[0])
+    }
+    if 0 < true.sum() < len(true):
+        found["auc"] = bootstrap.estimate(lambda weights: _areas(weights, chances, true))
+    return found
 
 
 def judged_pictures(judged: Sequence[JudgedPicture]) -> list[CaseMetrics]:
