@@ -87,6 +87,7 @@ class SystemTester:
     Attributes:
         name: Name of the system.
         parameters_m: Parameters at its shipped size, in millions.
+        recipe: Recipe of the network that its card describes.
         published_settings: Settings that make the network of the publication from the recipe.
         published_parameters_m: Parameters that the publication states, in millions, if it does.
 
@@ -96,6 +97,7 @@ class SystemTester:
 
     name: str
     parameters_m: float
+    recipe: str = "recipe.yaml"
     published_settings: tuple[str, ...] = ()
     published_parameters_m: float | None = None
 
@@ -133,7 +135,7 @@ class SystemTester:
         assert load_card(self.name).name == self.name
 
     def test_the_recipe_builds_the_network_of_the_card(self, parts: ModuleType) -> None:
-        config = parts.Config.load(home(self.name) / "recipe.yaml", ["encoder_weights=none"])
+        config = parts.Config.load(home(self.name) / self.recipe, ["encoder_weights=none"])
         network = parts.build_network(config)
         parameters_m = sum(p.numel() for p in network.parameters()) / 1e6
         assert parameters_m == pytest.approx(self.parameters_m, abs=0.01)

@@ -37,7 +37,8 @@ KINDS = ["kinds=unet", "kinds_encoder=mobilenet_v2", "kinds_channels=[8, 8, 8, 8
 
 class TestSsInfNet(SystemTester):
     name = "ss_inf_net"
-    parameters_m = 3.65
+    parameters_m = 6.77
+    recipe = "recipe_kinds.yaml"
 
 
 @pytest.fixture
