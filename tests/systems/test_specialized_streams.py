@@ -89,6 +89,7 @@ def test_a_run_answers_what_its_stage_can(recognition: Path, tmp_path: Path) -> 
     assert (streams.answers, streams.modality) == (("segment",), "ct")
 
 
+@pytest.mark.slow
 def test_three_runs_are_joined_to_one_pipeline(
     recognition: Path, tmp_path: Path, phantom: Phantom
 ) -> None:
@@ -231,6 +232,7 @@ def test_effusion_is_taken_outside_the_lungs_alone(phantom: Phantom) -> None:
     assert share > 0.95
 
 
+@pytest.mark.slow
 def test_a_stream_of_effusion_runs_on_a_scan(tmp_path: Path, phantom: Phantom) -> None:
     run = untrained_run(tmp_path / "run", "labels=[1, 2, 4]", "size_px=[32, 32]")
     system = load_system(str(run))
