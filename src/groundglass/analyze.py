@@ -9,7 +9,7 @@ from groundglass.classification import Classification
 from groundglass.detections import Detections
 from groundglass.errors import GeometryError, NotMeasurableError
 from groundglass.findings import Findings
-from groundglass.lungs import find_lungs
+from groundglass.lungs import LUNG_METHODS, find_lungs
 from groundglass.lungs.lobes import check_lobes, outside_lobes
 from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
@@ -28,6 +28,7 @@ from groundglass.systems.system import (
     Detector,
     VariantSegmenter,
     find_card,
+    load_lung_network,
     lung_finder,
     need_answer,
 )
@@ -39,6 +40,8 @@ Check = Callable[[Scan], object]
 """Called with the scan once it is read, before the long work; raises to stop."""
 
 DEFAULT_SYSTEM = "baseline_unet"
+
+DEFAULT_LUNGS = "threshold"
 
 
 @dataclass
@@ -74,6 +77,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     series: str | None = None,
     tolerate: Collection[str] = (),
     device: str = "cpu",
+    lungs: str = DEFAULT_LUNGS,
     lobes: str | Path | None = None,
     uncertainty: bool = False,
     classifier: str | None = None,
@@ -88,6 +92,8 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         series: Series to read where a folder holds several.
         tolerate: Names of oddities to accept; each becomes a note in the report.
         device: Where the network runs.
+        lungs: How the lungs of volumes are found: ``threshold``, ``unet``, or the folder of a run
+            of ``lung_unet``.
         lobes: Mask of lobes or folder of such masks, or ``lungmask``; by default they are
             estimated.
         uncertainty: Whether the system looks at variants of the scan as well, which widen the
@@ -108,9 +114,8 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     if classifier is not None:
         need_answer(find_card(classifier)[0], "classify")
     stages = _Stages(progress, check)
-    segmenter, findings, lungs_method, notes = _segment(
-        path, system, series, tolerate, device, stages
-    )
+    request = _Request(path, system, series, tolerate, device, lungs)
+    segmenter, findings, lungs_method, notes = _segment(request, stages)
     stages.begin("quality")
     quality = check_quality(findings.scan, findings.lungs)
     stages.end()
@@ -156,8 +161,8 @@ def segment(
     progress: Progress | None = None,
 ) -> tuple[Findings, tuple[Note, ...]]:
     """Read a chest CT and find lungs and lesions; arguments and errors as for :func:`analyze`."""
-    stages = _Stages(progress)
-    _, findings, _, notes = _segment(path, system, series, tolerate, device, stages)
+    request = _Request(path, system, series, tolerate, device)
+    _, findings, _, notes = _segment(request, _Stages(progress))
     return findings, notes
 
 
@@ -195,15 +200,17 @@ def find_lungs_in(
     series: str | None = None,
     tolerate: Collection[str] = (),
     device: str = "cpu",
+    lungs: str = DEFAULT_LUNGS,
     progress: Progress | None = None,
 ) -> tuple[Scan, Mask, tuple[Note, ...]]:
     """Read a chest CT and find its lungs; arguments and errors as for :func:`analyze`."""
     stages = _Stages(progress)
     stages.begin("reading")
+    _check_lungs(lungs)
     scan = read(path, series=series, tolerate=tolerate)
-    lungs, _, notes = _lungs_of(scan, None, device, stages)
+    found, _, notes = _lungs_of(scan, None, device, stages, lungs)
     stages.end()
-    return scan, lungs, (*scan.source.notes, *notes)
+    return scan, found, (*scan.source.notes, *notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +222,7 @@ class _Request:
     series: str | None
     tolerate: Collection[str]
     device: str
+    lungs: str = DEFAULT_LUNGS
 
 
 def _answer(request: _Request, wanted: AnswerKind, stages: _Stages) -> Answer:
@@ -292,20 +300,16 @@ def _provenance(  # noqa: PLR0913 - one argument for each fact
 
 
 def _segment(
-    path: Path,
-    system: str,
-    series: str | None,
-    tolerate: Collection[str],
-    device: str,
-    stages: _Stages,
+    request: _Request, stages: _Stages
 ) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
-    need_answer(find_card(system)[0], "segment")  # a wrong name is told before the long work
+    need_answer(find_card(request.system)[0], "segment")  # told before the long work
+    _check_lungs(request.lungs)
     stages.begin("reading")
-    scan = read(path, series=series, tolerate=tolerate)
+    scan = read(request.path, series=request.series, tolerate=request.tolerate)
     if stages.check is not None:
         stages.check(scan)
-    segmenter = load_system(system, device)
-    lungs, lungs_method, notes = _lungs_of(scan, segmenter, device, stages)
+    segmenter = load_system(request.system, request.device)
+    lungs, lungs_method, notes = _lungs_of(scan, segmenter, request.device, stages, request.lungs)
     stages.begin("lesions")
     lesions = segmenter.segment(scan, lungs, stages.tell)
     stages.end()
@@ -365,14 +369,28 @@ def _with_regions(
     return known, f"{found.source}, {given.source}", given.notes
 
 
+def _check_lungs(method: str) -> None:
+    """Tell a way to find lungs that there is not, or has no weights, before the long work."""
+    if method not in LUNG_METHODS:
+        load_lung_network(method, "cpu")
+
+
 def _lungs_of(
-    scan: Scan, segmenter: Segmenter | None, device: str, stages: _Stages
+    scan: Scan,
+    segmenter: Segmenter | None,
+    device: str,
+    stages: _Stages,
+    method: str = DEFAULT_LUNGS,
 ) -> tuple[Mask, str, tuple[Note, ...]]:
     """Lungs, the name of the method, and what was noticed."""
     stages.begin("lungs")
     if isinstance(scan, CTScan):
-        lungs, notes = find_lungs(scan)
-        return lungs, "threshold", notes
+        if method in LUNG_METHODS:
+            lungs, notes = find_lungs(scan, method)
+            return lungs, method, notes
+        network = load_lung_network(method, device)
+        lungs, notes = network.find_volume_lungs(scan, stages.tell)
+        return lungs, network.card.name, notes
     lungs = lung_finder(segmenter, device).find_lungs(scan, stages.tell)
     empty = [name for name, s in zip(scan.names, lungs.slices, strict=True) if not s.any()]
     if not empty:

@@ -91,7 +91,7 @@ def test_the_edge_moves_to_where_the_gray_changes():
     gray[:, 20:] = 1
     columns = np.arange(40)
     probability = np.broadcast_to(1 / (1 + np.exp(-(columns - 23.5) / 3)), (40, 40))
-    found = refine_probability(probability.astype(np.float32), gray)
+    found = refine_probability(probability.astype(np.float32), gray, CrfSettings(4.0, 12.0))
     assert ((probability > 0.5).sum(1) == 16).all()
     assert ((found > 0.5).sum(1) == 20).all()
 

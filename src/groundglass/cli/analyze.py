@@ -12,6 +12,7 @@ from groundglass.cli.options import (
     Device,
     Json,
     Lobes,
+    Lungs,
     OutFolder,
     ScanPath,
     Series,
@@ -48,6 +49,7 @@ def analyze(
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
+    lungs: Lungs = "threshold",
     lobes: Lobes = None,
     radiomics: Annotated[
         bool,
@@ -97,6 +99,7 @@ def analyze(
             series=series,
             tolerate=tolerate or (),
             device=device,
+            lungs=lungs,
             lobes=lobes,
             uncertainty=uncertainty,
             classifier=classifier,
@@ -148,6 +151,7 @@ def lungs(
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
+    method: Lungs = "threshold",
 ) -> None:
     """Write the mask of the lungs alone."""
     from groundglass.analyze import find_lungs_in
@@ -158,7 +162,12 @@ def lungs(
     quiet_native_libraries()
     with progress_bar() as progress:
         read, mask, notes = find_lungs_in(
-            scan, series=series, tolerate=tolerate or (), device=device, progress=progress
+            scan,
+            series=series,
+            tolerate=tolerate or (),
+            device=device,
+            lungs=method,
+            progress=progress,
         )
         files = write_lungs(read, mask, out)
     say_notes(notes)

@@ -168,6 +168,19 @@ def paste_data(
     say(f"{len(made)} pictures in {out / 'cohort.csv'}", "green")
 
 
+@data.command("lesion-sizes")
+def lesion_sizes(
+    tables: Annotated[list[Path], typer.Argument(help="Tables of cases.", metavar="CSV...")],
+) -> None:
+    """Print how large the lesions of a cohort are, and how many are tiny, as CSV."""
+    from groundglass.data.cohort import Cohort
+    from groundglass.data.lesion_sizes import LesionSizes, measure_lesion_sizes
+
+    typer.echo(",".join(LesionSizes.model_fields))
+    for sizes in measure_lesion_sizes(Cohort.read(tables).cases):
+        typer.echo(",".join(str(value) for value in sizes.model_dump().values()))
+
+
 def _chosen_cases(tables: list[Path], split: str | None) -> "Sequence[Case]":
     from groundglass.data.cohort import Cohort, split_name
 

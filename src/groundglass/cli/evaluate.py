@@ -22,6 +22,7 @@ Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 _KIND = {
     "as-used": "evaluation",
     "instances": "instances",
+    "tiny-lesions": "tiny-lesions",
     "inf-net": "inf-net",
     "volumes": "volumes",
     "classes": "classes",

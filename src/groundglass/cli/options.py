@@ -67,6 +67,15 @@ Lobes = Annotated[
     ),
 ]
 
+Lungs = Annotated[
+    str,
+    typer.Option(
+        "--lungs",
+        help="How the lungs of volumes are found: threshold, unet, or folder of a lung_unet run.",
+        metavar="NAME",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 
 DEFAULT_SYSTEM = "baseline_unet"

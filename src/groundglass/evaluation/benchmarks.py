@@ -19,6 +19,7 @@ from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
 from groundglass.evaluation.speed import Speed
+from groundglass.evaluation.tiny_lesions import TinyLesionsEvaluation
 from groundglass.evaluation.trial import TrialResult
 from groundglass.evaluation.volumes import VolumesEvaluation
 
@@ -72,6 +73,10 @@ SECTIONS = (
     Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
     Section(
         "instances", lambda folder: group_seeds(stored("instances", InstancesEvaluation)(folder))
+    ),
+    Section(
+        "tiny_lesions",
+        lambda folder: group_seeds(stored("tiny-lesions", TinyLesionsEvaluation)(folder)),
     ),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
     Section("series", stored("series", SeriesEvaluation)),

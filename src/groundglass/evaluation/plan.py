@@ -25,7 +25,9 @@ class Test(_Part):
 
     cohort: str
     split: Split = "test"
-    protocol: Literal["as-used", "instances", "inf-net", "volumes", "classes"] = "inf-net"
+    protocol: Literal["as-used", "instances", "tiny-lesions", "inf-net", "volumes", "classes"] = (
+        "inf-net"
+    )
 
 
 class Data(_Part):

@@ -37,6 +37,12 @@ from groundglass.evaluation.instances import (
     judge_instances,
 )
 from groundglass.evaluation.result import CaseMetrics, Progress
+from groundglass.evaluation.tiny_lesions import (
+    TinyLesionsEvaluation,
+    count_lesions,
+    lesion_rows,
+    sum_up_lesions,
+)
 from groundglass.evaluation.volumes import (
     VolumesEvaluation,
     judge_volumes,
@@ -62,7 +68,12 @@ class Measured:
     """
 
     evaluation: (
-        Evaluation | InfNetEvaluation | VolumesEvaluation | ClassesEvaluation | InstancesEvaluation
+        Evaluation
+        | InfNetEvaluation
+        | VolumesEvaluation
+        | ClassesEvaluation
+        | InstancesEvaluation
+        | TinyLesionsEvaluation
     )
     rows: list[CaseMetrics]
     swept: SweptSlices
@@ -141,9 +152,16 @@ def _sum_up_instances(facts: dict[str, Any], entries: list[Any]) -> Measured:
     return Measured(evaluation, instance_rows(entries), {})
 
 
+def _sum_up_lesions(facts: dict[str, Any], entries: list[Any]) -> Measured:
+    regions, tiny, summary = sum_up_lesions(entries)
+    evaluation = TinyLesionsEvaluation(**facts, regions=regions, tiny_regions=tiny, summary=summary)
+    return Measured(evaluation, lesion_rows(entries), {})
+
+
 PROTOCOLS = {
     "as-used": Protocol(find_cases, _sum_up_as_used, _find_as_used),
     "instances": Protocol(judge_instances, _sum_up_instances, _find_as_used),
+    "tiny-lesions": Protocol(count_lesions, _sum_up_lesions, _find_as_used),
     "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
     "classes": Protocol(judge_pictures, _sum_up_classes, _find_nothing),
     "volumes": Protocol(judge_volumes, _sum_up_volumes, _find_nothing),

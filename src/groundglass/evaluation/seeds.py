@@ -8,10 +8,16 @@ from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.classes import ClassesEvaluation
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.instances import InstancesEvaluation
+from groundglass.evaluation.tiny_lesions import TinyLesionsEvaluation
 from groundglass.evaluation.volumes import VolumesEvaluation
 
 AnyEvaluation = (
-    Evaluation | InfNetEvaluation | VolumesEvaluation | ClassesEvaluation | InstancesEvaluation
+    Evaluation
+    | InfNetEvaluation
+    | VolumesEvaluation
+    | ClassesEvaluation
+    | InstancesEvaluation
+    | TinyLesionsEvaluation
 )
 
 
@@ -29,8 +35,13 @@ def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
     if metric == "loss":
         return evaluation.loss
     structure, _, name = metric.partition("/")
-    if isinstance(evaluation, ClassesEvaluation):
-        judged = evaluation.classes.get(structure, {}).get(name)
+    if isinstance(evaluation, ClassesEvaluation | TinyLesionsEvaluation):
+        groups = (
+            evaluation.classes
+            if isinstance(evaluation, ClassesEvaluation)
+            else {"lesion": evaluation.summary}
+        )
+        judged = groups.get(structure, {}).get(name)
         return judged.value if judged else None
     if isinstance(evaluation, VolumesEvaluation):
         level = evaluation.levels.get(structure)

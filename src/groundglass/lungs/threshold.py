@@ -48,7 +48,7 @@ def lungs_by_threshold(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
     whole = fill_lungs(coarse, fill_to_wall(coarse, whole, middle))
     whole[airways > 0] = 0
     lungs = refine(scan, coarse, whole, airways)
-    return Mask.on(scan, lungs, Lung), tuple(_notes(scan, aerated, lungs))
+    return Mask.on(scan, lungs, Lung), tuple(note_lungs(scan, aerated, lungs))
 
 
 def _middle(body: NDArray[np.uint8]) -> float:
@@ -66,7 +66,8 @@ def _shows_chest(lungs: NDArray[np.uint8], body: NDArray[np.uint8]) -> bool:
     return bool(np.any(areas > MINIMUM_SHARE * np.count_nonzero(body, axis=(1, 2))))
 
 
-def _notes(scan: CTScan, aerated: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> list[Note]:
+def note_lungs(scan: CTScan, aerated: NDArray[np.uint8], lungs: NDArray[np.uint8]) -> list[Note]:
+    """What a reader should know of lungs as found: one is missing, or the scan cuts them off."""
     found = [lung for lung in Lung if (aerated == lung).any()]
     notes = []
     if len(found) == 1:

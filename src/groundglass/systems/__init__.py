@@ -7,6 +7,8 @@ SYSTEMS = (
     "baseline_unet",
     "covid_attention_net",
     "covid_ct_mask_net",
+    "lung_unet",
+    "spatio_temporal_rcnn",
     "specialized_streams",
     "ss_inf_net",
 )

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundglass.errors import ConfigError, UnknownNameError
 
-AnswerKind = Literal["segment", "detect", "classify"]
-"""What a system can be asked for: lesion masks, boxes of lesions, classes of the scan."""
+AnswerKind = Literal["segment", "detect", "classify", "lungs"]
+"""What a system can be asked for: lesion masks, boxes of lesions, classes of the scan, lungs."""
 
 
 class _Part(BaseModel):

@@ -1,6 +1,6 @@
 """What every system offers, and how one is loaded by name or from a training run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,7 +13,8 @@ from groundglass.detections import Detection, Detections
 from groundglass.errors import UnknownNameError, WeightsError
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
-from groundglass.scan import CTSlices, Scan
+from groundglass.metrics.instances import Instance
+from groundglass.scan import CTScan, CTSlices, Note, Scan
 from groundglass.systems.card import AnswerKind, Card, home, load_card, read_card
 
 Progress = Callable[[float], None]
@@ -90,6 +91,37 @@ class LungFinder(Protocol):
 
     def find_lungs(self, scan: CTSlices, progress: Progress | None = None) -> Mask:
         """Lungs of every picture, label set ``Lung``; a picture may show none."""
+        ...
+
+
+@runtime_checkable
+class VolumeLungFinder(Protocol):
+    """A system that finds the lungs of volumes.
+
+    Attributes:
+        card: Its facts.
+    """
+
+    card: Card
+
+    def find_volume_lungs(
+        self, scan: CTScan, progress: Progress | None = None
+    ) -> tuple[Mask, tuple[Note, ...]]:
+        """Lungs of a volume, label set ``Lung``, and what was noticed."""
+        ...
+
+
+@runtime_checkable
+class TripleDetector(Protocol):
+    """A system that finds lesions on a slice between its neighbors, lungs not looked for."""
+
+    def find_between(self, pictures: Sequence[NDArray[np.uint8] | None]) -> list[Instance]:
+        """Lesions on the grid of the slice, the surest first.
+
+        Args:
+            pictures: The slice before, the slice, the slice after, each (row, column), 0 to 255;
+                ``None`` for a neighbor that there is not.
+        """
         ...
 
 
@@ -178,6 +210,36 @@ def lung_finder(segmenter: Segmenter | None, device: str) -> LungFinder:
     baseline = build(PICTURE_LUNGS_SYSTEM, device)
     assert isinstance(baseline, LungFinder)
     return baseline
+
+
+LUNG_NETWORK = "lung_unet"
+"""The system that ``unet`` means where lungs are asked for."""
+
+
+def load_lung_network(name: str, device: str) -> VolumeLungFinder:
+    """A system that finds the lungs of volumes, its weights checked and loaded.
+
+    Args:
+        name: ``unet``, or the folder of a training run.
+        device: Where its network runs.
+
+    Raises:
+        UnknownNameError: If there is no such way to find lungs, or the run finds none.
+        WeightsError: If it has no weights.
+    """
+    if name != "unet" and not (Path(name) / "card.yaml").is_file():
+        raise UnknownNameError.of("way to find lungs", name, ("threshold", "unet", "RUN"))
+    card, folder = find_card(LUNG_NETWORK if name == "unet" else name)
+    need_answer(card, "lungs")
+    if card.weights is None:
+        raise WeightsError(
+            f"found no weights for the lung network in '{folder.name}', expected some; train it "
+            f"with groundglass train {LUNG_NETWORK} and give the folder of the run, or take "
+            "--lungs threshold"
+        )
+    system = build(str(folder) if name != "unet" else LUNG_NETWORK, device)
+    assert isinstance(system, VolumeLungFinder)
+    return system
 
 
 def find_card(name: str) -> tuple[Card, Path]:

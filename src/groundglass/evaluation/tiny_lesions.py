@@ -1,0 +1,190 @@
+"""Liu's protocol: lesions counted one by one, the tiny ones apart, on whole slices.
+
+Liu et al., Methods 2021, doi:10.1016/j.ymeth.2021.07.001, section 3.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.stacks import find_neighbors
+from groundglass.errors import NotMeasurableError
+from groundglass.evaluation.result import (
+    CaseMetrics,
+    Estimate,
+    Measurement,
+    PatientBootstrap,
+    Progress,
+)
+from groundglass.metrics.instances import Instance, TrueLesion, as_instances, judge
+from groundglass.metrics.segmentation import Overlap
+from groundglass.systems import Segmenter
+from groundglass.systems.system import LesionMapper, TripleDetector
+
+LEAST_SCORE = 0.5
+"""Instances less sure than this do not count."""
+
+SMALLEST_PX = 4
+"""Regions of the truth with fewer pixels are specks of its drawing and are not asked for."""
+
+
+class TinyLesionsEvaluation(Measurement):
+    """A system over one split by Liu's protocol.
+
+    Attributes:
+        protocol: Tells it apart from other protocols.
+        regions: Number of true lesions: connected regions of single slices.
+        tiny_regions: How many of them are below 0.059 % of a slice of 512 x 512.
+        summary: ``dice``, the mean over slices that show lesion, and ``pooled_dice``, of all
+            pixels; ``accuracy``, the share of the pixels of lesions that are found (the paper
+            leaves background out); ``sensitivity`` and ``tiny_sensitivity``, the share of lesions,
+            and of tiny ones, whose mask an instance overlaps by more than half of their union, and
+            ``box_sensitivity`` and ``tiny_box_sensitivity``, the same of boxes;
+            ``false_per_slice``, instances that overlap no lesion so.
+    """
+
+    protocol: Literal["tiny-lesions"] = "tiny-lesions"
+    regions: int
+    tiny_regions: int
+    summary: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSlice:
+    """A slice with what became of its lesions.
+
+    Attributes:
+        case: Name of the slice.
+        patient: Its patient.
+        overlap: Counts of pixels.
+        lesions: Its true lesions.
+        false: Number of instances that are none.
+    """
+
+    case: str
+    patient: str
+    overlap: Overlap
+    lesions: tuple[TrueLesion, ...]
+    false: int
+
+
+def count_lesions(
+    system: Segmenter, cases: Sequence[Case], progress: Progress | None = None
+) -> list[CountedSlice]:
+    """Every slice whose lesions are known.
+
+    A system that looks at three slices gets the neighbors; of one that maps probabilities,
+    connected lesions with the boxes around them are the instances.
+
+    Raises:
+        NotMeasurableError: If the system gives no probabilities, or no lesion is known.
+    """
+    find = _finder(system, cases)
+    counted = []
+    for index, case in enumerate(cases):
+        lesions = case.read_lesions()
+        if lesions is not None:
+            true = (lesions > 0) & (lesions != UNKNOWN)
+            found = [one for one in find(index) if one.score >= LEAST_SCORE]
+            mask = np.logical_or.reduce([one.mask for one in found] or [np.zeros_like(true)])
+            judged, false = judge(found, true, SMALLEST_PX)
+            overlap = Overlap.of(mask, true)
+            counted.append(CountedSlice(case.case, case.patient, overlap, tuple(judged), false))
+        if progress is not None:
+            progress(index + 1, len(cases))
+    if not any(one.lesions for one in counted):
+        raise NotMeasurableError("no slice that shows a lesion", "a cohort with lesion masks")
+    return counted
+
+
+def _finder(system: Segmenter, cases: Sequence[Case]) -> Callable[[int], list[Instance]]:
+    if isinstance(system, TripleDetector):
+        neighbors = find_neighbors(cases)
+
+        def between_neighbors(index: int) -> list[Instance]:
+            before, after = neighbors[index]
+            pictures = [
+                None if k is None else cases[k].read_image() for k in (before, index, after)
+            ]
+            return system.find_between(pictures)
+
+        return between_neighbors
+    if isinstance(system, LesionMapper):
+        return lambda index: as_instances(system.lesion_probability(cases[index].read_image()))
+    raise NotMeasurableError(
+        f"system '{system.card.name}' without lesion_probability",
+        "one that gives probabilities; measure it with --protocol as-used",
+    )
+
+
+def sum_up_lesions(counted: Sequence[CountedSlice]) -> tuple[int, int, dict[str, Estimate]]:
+    """Regions, tiny regions and summary of :class:`TinyLesionsEvaluation`."""
+    bootstrap = PatientBootstrap([one.patient for one in counted])
+    dice = [one.overlap.dice if one.lesions else float("nan") for one in counted]
+    summary = {
+        "dice": bootstrap.mean(dice),
+        "false_per_slice": bootstrap.mean([float(one.false) for one in counted]),
+    }
+    for name, (part, whole) in _SHARES.items():
+        parts, wholes = (
+            np.array([count(one) for one in counted], float) for count in (part, whole)
+        )
+        if wholes.any():
+            summary[name] = bootstrap.estimate(_share(parts, wholes))
+    regions = [lesion for one in counted for lesion in one.lesions]
+    return len(regions), sum(lesion.tiny for lesion in regions), summary
+
+
+def _share(
+    parts: NDArray[np.float64], wholes: NDArray[np.float64]
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    def share(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = weights @ wholes
+        shares: NDArray[np.float64] = np.full(len(total), np.nan)
+        np.divide(weights @ parts, total, out=shares, where=total > 0)
+        return shares
+
+    return share
+
+
+def _count(of: Callable[[TrueLesion], bool]) -> Callable[[CountedSlice], int]:
+    return lambda one: sum(map(of, one.lesions))
+
+
+_SHARES: dict[str, tuple[Callable[[CountedSlice], int], Callable[[CountedSlice], int]]] = {
+    "pooled_dice": (
+        lambda one: 2 * one.overlap.both,
+        lambda one: 2 * one.overlap.both + one.overlap.predicted_only + one.overlap.true_only,
+    ),
+    "accuracy": (
+        lambda one: one.overlap.both,
+        lambda one: one.overlap.both + one.overlap.true_only,
+    ),
+    "sensitivity": (_count(lambda x: x.by_mask), _count(lambda _: True)),
+    "tiny_sensitivity": (_count(lambda x: x.tiny and x.by_mask), _count(lambda x: x.tiny)),
+    "box_sensitivity": (_count(lambda x: x.by_box), _count(lambda _: True)),
+    "tiny_box_sensitivity": (_count(lambda x: x.tiny and x.by_box), _count(lambda x: x.tiny)),
+}
+"""Shares of the summary: what is counted, and out of how many."""
+
+
+def lesion_rows(counted: Sequence[CountedSlice]) -> list[CaseMetrics]:
+    """Dice, lesions and what was found of them on each slice."""
+    return [
+        CaseMetrics(
+            one.case,
+            one.patient,
+            "lesion",
+            {
+                "dice": one.overlap.dice,
+                "lesions": float(len(one.lesions)),
+                "found": float(sum(lesion.by_mask for lesion in one.lesions)),
+                "false": float(one.false),
+            },
+        )
+        for one in counted
+    ]

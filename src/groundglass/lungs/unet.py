@@ -1,0 +1,119 @@
+"""Lungs of a volume by networks that look along it and across it, with edges from the scan.
+
+Liu et al. 2021, doi:10.1016/j.ymeth.2021.07.001, section 2.1.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from groundglass.errors import EmptyMaskError
+from groundglass.intensity import window_hu
+from groundglass.labels import Lung
+from groundglass.lungs.body import find_body
+from groundglass.lungs.coarse import CoarseScan
+from groundglass.lungs.crf import refine_probability
+from groundglass.lungs.fill import bounding_box
+from groundglass.lungs.sides import find_sides
+from groundglass.lungs.threshold import note_lungs
+from groundglass.mask import Mask
+from groundglass.scan import CTScan, Note
+
+Probability = NDArray[np.float32]
+
+Look = Callable[[Probability], Probability]
+"""Takes lung gray of a view, (row, column), to the probability of lung on it."""
+
+MARGIN_PX = 12
+"""Margin around likely lung within which edges are looked for."""
+
+_UNLIKELY = 0.02
+
+
+def lungs_by_network(
+    scan: CTScan,
+    axial: Look,
+    sagittal: Look | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Mask, tuple[Note, ...]]:
+    """Lungs, and what was noticed; see :func:`groundglass.lungs.find_lungs`.
+
+    Both views look at voxels of about 1.5 mm, within the body. Their probabilities are averaged,
+    brought to the slices of the scan, and sharpened there by a dense conditional random field.
+
+    Args:
+        scan: CT volume.
+        axial: Looks at slices.
+        sagittal: Looks at views from the side, rows of it the slices; ``None`` for none.
+        progress: Told how far it is.
+
+    Raises:
+        EmptyMaskError: If there is no lung.
+    """
+    coarse = CoarseScan.of(scan)
+    body = find_body(coarse)
+    box = bounding_box(body > 0, margin=0)
+    if box is None:
+        raise _no_lung(scan)
+    tell = progress or (lambda _: None)
+    gray = window_hu(coarse.hu[box])
+    probability = np.stack([axial(view) for view in gray])
+    tell(0.4)
+    if sagittal is not None:
+        views = [sagittal(np.ascontiguousarray(gray[:, :, k])) for k in range(gray.shape[2])]
+        probability = (probability + np.stack(views, axis=2)) * np.float32(0.5)
+    tell(0.7)
+    whole = np.zeros(coarse.hu.shape, np.float32)
+    whole[box] = probability * (body[box] > 0)
+    columns = np.flatnonzero(body.any((0, 1)))
+    middle = float(columns.mean())
+    sides = find_sides(coarse, (whole > 0.5).view(np.uint8), middle)
+    if not sides.any():
+        raise _no_lung(scan)
+    lungs = _sharpen(scan, coarse, whole, sides)
+    tell(1.0)
+    return Mask.on(scan, lungs, Lung), tuple(note_lungs(scan, sides, lungs))
+
+
+def _no_lung(scan: CTScan) -> EmptyMaskError:
+    return EmptyMaskError(
+        f"found no lung in '{scan.source.name}', expected a chest CT; check that the scan shows "
+        "the chest and that its values are Hounsfield units, or take --lungs threshold"
+    )
+
+
+def _sharpen(
+    scan: CTScan, coarse: CoarseScan, probability: Probability, sides: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Lungs on the grid of the scan, numbered as in ``Lung``."""
+    by_slice, by_row, by_column = coarse.factors
+    lungs = np.zeros(scan.slices.shape, np.uint8)
+    grown = _grow(sides)
+    size = (probability.shape[2] * by_column, probability.shape[1] * by_row)
+    for number, (hu, result) in enumerate(zip(scan.slices, lungs, strict=True)):
+        likely = probability[number // by_slice] * (grown[number // by_slice] > 0)
+        if not (likely > _UNLIKELY).any():
+            continue
+        rows, columns = hu.shape
+        fine = cv2.resize(likely, size, interpolation=cv2.INTER_LINEAR)[:rows, :columns]
+        side = cv2.resize(grown[number // by_slice], size, interpolation=cv2.INTER_NEAREST)[
+            :rows, :columns
+        ]
+        where = np.s_[_span((fine > _UNLIKELY).any(1)), _span((fine > _UNLIKELY).any(0))]
+        sharp = refine_probability(np.asarray(fine[where], np.float32), window_hu(hu[where]))
+        result[where] = np.where(sharp > 0.5, side[where], 0)
+    return lungs
+
+
+def _span(where: NDArray[np.bool_]) -> slice:
+    places = np.flatnonzero(where)
+    return slice(max(int(places[0]) - MARGIN_PX, 0), int(places[-1]) + 1 + MARGIN_PX)
+
+
+def _grow(sides: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Sides that reach a little beyond the lungs, for edges that move outward."""
+    kernel = np.ones((5, 5), np.uint8)
+    wide = np.stack([cv2.dilate(pixels, kernel) for pixels in sides])
+    return np.where(sides > 0, sides, wide)

@@ -1,0 +1,1 @@
+"""Lungs by network, from axial and sagittal views."""

@@ -1,0 +1,65 @@
+"""The lung network at work on volumes."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from groundglass.geometry.frame import Box, Frame
+from groundglass.lungs.unet import lungs_by_network
+from groundglass.mask import Mask
+from groundglass.networks.residual_unet import ResidualUnet
+from groundglass.scan import CTScan, Note
+from groundglass.systems.card import Card
+from groundglass.systems.lung_unet.network import LungUnet, Views
+from groundglass.systems.system import Progress
+from groundglass.weights import load_weights
+
+
+class Predictor:
+    """The lung network with its weights.
+
+    Args:
+        card: Facts of the system.
+        weights: Safetensors file that the card describes.
+        device: ``cpu``, ``cuda`` or ``cuda:0``.
+    """
+
+    def __init__(self, card: Card, weights: Path, device: str = "cpu") -> None:
+        assert card.weights is not None
+        self.card = card
+        self.device = device
+        views = cast("Views", card.network["views"])
+        self.network = LungUnet(views, int(cast("int", card.network["width"])))
+        load_weights(self.network, weights, card.weights.sha256)
+        self.network.to(device).eval()
+
+    def find_volume_lungs(
+        self, scan: CTScan, progress: Progress | None = None
+    ) -> tuple[Mask, tuple[Note, ...]]:
+        """Lungs of a volume, and what was noticed.
+
+        Args:
+            scan: CT volume.
+            progress: Told how far it is.
+
+        Raises:
+            EmptyMaskError: If there is no lung.
+        """
+        sagittal = self.network.sagittal
+        return lungs_by_network(
+            scan,
+            lambda gray: self._look(self.network.axial, gray),
+            None if sagittal is None else lambda gray: self._look(sagittal, gray),
+            progress,
+        )
+
+    def _look(self, network: ResidualUnet, gray: NDArray[np.float32]) -> NDArray[np.float32]:
+        shape = gray.shape[0], gray.shape[1]
+        frame = Frame.fit(Box.whole(shape), shape, self.card.size_px)
+        with torch.inference_mode():
+            shown = torch.from_numpy(np.clip(frame.gray(gray), 0.0, 1.0)[None, None])
+            seen = network(shown.to(self.device)).sigmoid()
+        return frame.restore(seen[0, 0].float().cpu().numpy())

@@ -1,0 +1,106 @@
+"""How the lung network is trained: slices first, then views from the side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.slices import EpochSampler, SliceDataset
+from groundglass.losses import known_bce_loss, soft_dice_loss
+from groundglass.metrics.segmentation import Overlap
+from groundglass.systems.lung_unet.network import LungUnet, Views
+from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.module import Batch, SystemModule
+from groundglass.training.optimizer import Parameters
+
+
+class Config(RunConfig):
+    """Settings of the lung network.
+
+    Attributes:
+        views: ``axial`` trains the network of slices; ``both`` that of views from the side, beside
+            one of slices that is given by ``start_weights`` and stays as it is.
+        width: Channels at full size.
+        encoder_weights: ``none``; there are no pretrained weights of this network.
+    """
+
+    views: Views = "axial"
+    width: int = 16
+    encoder_weights: str = "none"
+    monitor: str = "val/lungs_dice"
+
+    def network_settings(self) -> dict[str, NetworkSetting]:
+        """Views and width."""
+        return {"views": self.views, "width": self.width}
+
+
+def build_network(config: Config) -> LungUnet:
+    """The network of a config, with random weights."""
+    return LungUnet(config.views, config.width)
+
+
+class LungDataset(SliceDataset):
+    """Slices, or other views, whose lungs are 1 or more, both alike."""
+
+    @staticmethod
+    def _known_sides(case: Case) -> NDArray[np.uint8] | None:
+        return case.read_lungs()
+
+
+class Module(SystemModule):
+    """The lung network in training."""
+
+    config: Config
+    network: LungUnet
+
+    @classmethod
+    def start(cls, config: Config, patients: list[str]) -> "Module":
+        """Module with random weights."""
+        return cls(build_network(config), config, patients)
+
+    @classmethod
+    def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Augmented views whose lungs are known, drawn as the config says."""
+        known = [case for case in cases if case.lungs is not None]
+        return DataLoader(
+            LungDataset(known, config.size_px, config.augment, config.seed),
+            batch_size=config.batch_size,
+            sampler=EpochSampler(known, config.draws_per_epoch, config.seed),
+            drop_last=True,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+        )
+
+    @classmethod
+    def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Every view once, as it is."""
+        return DataLoader(LungDataset(cases, config.size_px), batch_size=config.batch_size)
+
+    def parameters_to_train(self) -> Parameters:
+        """Those of the view that is trained."""
+        return self.network.last.parameters()
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Dice and cross-entropy of lung."""
+        logits = self.network(batch["gray"])
+        lungs = batch["lungs"][:, None]
+        known = (lungs != UNKNOWN).to(logits.dtype)
+        target = ((lungs > 0) & (lungs != UNKNOWN)).to(logits.dtype)
+        parts = {
+            "dice": soft_dice_loss(logits, target, known),
+            "cross_entropy": known_bce_loss(logits, target, known),
+        }
+        return {"loss": parts["dice"] + parts["cross_entropy"], **parts}
+
+    def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
+        """Overlap of the lungs of each case where they are known."""
+        found = (self.network(batch["gray"])[:, 0] > 0).cpu().numpy()
+        true = batch["lungs"].cpu().numpy()
+        return [
+            {} if (t == UNKNOWN).all() else {"lungs": Overlap.of(f, (t > 0) & (t != UNKNOWN))}
+            for f, t in zip(found, true, strict=True)
+        ]

@@ -1,0 +1,68 @@
+"""The lung network: the checks of every system, and lungs of a volume."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from groundglass.data.phantom import Phantom
+from groundglass.errors import EmptyMaskError, WeightsError
+from groundglass.intensity import window_hu
+from groundglass.labels import Lung
+from groundglass.lungs.unet import lungs_by_network
+from groundglass.metrics.segmentation import Overlap
+from groundglass.systems import load_system
+from groundglass.systems.card import home
+from groundglass.systems.lung_unet.training import Config, Module
+from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
+
+__all__ = ["cohort_table", "phantom", "pictures"]
+
+
+def dark(gray):
+    """Stands in for a network: what holds air is probably lung."""
+    return np.where(gray < 0.55, 0.9, 0.1).astype(np.float32)
+
+
+class TestLungUnet(SystemTester):
+    name = "lung_unet"
+    parameters_m = 1.99
+
+    def answer(self, system: object, phantom: Phantom) -> np.ndarray:
+        gray = window_hu(phantom.scan.slices[12])
+        return np.asarray(system._look(system.network.axial, gray))
+
+
+def test_both_views_find_right_and_left_lung(phantom: Phantom) -> None:
+    lungs, _ = lungs_by_network(phantom.scan, dark, dark)
+    assert lungs.same_grid(phantom.lungs)
+    for lung in Lung:
+        overlap = Overlap.of(lungs.array == lung, phantom.lungs.array == lung)
+        assert overlap.dice > 0.85
+
+
+def test_nothing_that_looks_like_lung_is_an_error(phantom: Phantom) -> None:
+    with pytest.raises(EmptyMaskError, match="--lungs threshold"):
+        lungs_by_network(phantom.scan, np.zeros_like)
+
+
+def test_the_second_view_leaves_the_first_network_as_it_is() -> None:
+    module = Module.start(Config.load(home("lung_unet") / "smoke.yaml", ["views=both"]), [])
+    batch = {
+        "gray": torch.rand(2, 1, 32, 32),
+        "lungs": torch.ones((2, 32, 32), dtype=torch.uint8),
+    }
+    module.losses(batch)["loss"].backward()
+    assert all(p.grad is not None for p in module.network.sagittal.parameters())
+    assert all(p.grad is None for p in module.network.axial.parameters())
+
+
+def test_without_weights_the_network_says_how_to_get_some() -> None:
+    with pytest.raises(WeightsError, match="groundglass train"):
+        load_system("lung_unet")
+
+
+def test_the_recipe_for_views_from_the_side_builds(tmp_path: Path) -> None:
+    config = Config.load(home("lung_unet") / "recipe_sagittal.yaml", [])
+    assert Module.start(config, []).network.sagittal is not None
