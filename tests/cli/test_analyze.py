@@ -84,6 +84,8 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
         "tolerate": ["gap", "tilt"],
         "device": "cuda",
         "lobes": "lobes.nii.gz",
+        "lungs": "threshold",
+        "classifier": None,
         "uncertainty": True,
     }
     assert asked["write"][0] == (report, tmp_path, ["html", "json", "radiomics"])

@@ -50,7 +50,8 @@ def scan(tmp_path_factory):
 
 @pytest.fixture
 def oracle(monkeypatch, tmp_path):
-    monkeypatch.setattr("groundglass.analyze.find_card", lambda _: (Oracle.card, tmp_path))
+    for module in ("analyze", "radiographs"):
+        monkeypatch.setattr(f"groundglass.{module}.find_card", lambda _: (Oracle.card, tmp_path))
     monkeypatch.setattr("groundglass.analyze.load_system", lambda *_: Oracle())
 
 

@@ -241,7 +241,7 @@ def test_a_scan_of_the_belly_is_an_error(healthy):
 
 
 def test_an_unknown_method_is_refused(healthy):
-    with pytest.raises(UnknownNameError, match="known: threshold"):
+    with pytest.raises(UnknownNameError, match="known: hull, threshold"):
         find_lungs(healthy.scan, method="guess")
 
 

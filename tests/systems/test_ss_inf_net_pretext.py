@@ -10,9 +10,24 @@ def test_inf_net_paints_edges_and_four_times_the_slice() -> None:
     gray = torch.rand(2, 1, 64, 96)
     maps, targets = pretext.inpaint(gray), pretext.targets(gray)
     assert [m.shape for m in maps] == [t.shape for t in targets] == [gray.shape] * 5
-    assert all(target.equal(gray * 2 - 1) for target in targets.segmentations)
-    assert targets.edge.min() >= 0
-    assert maps.s3.min() < 0  # linear, not squeezed into 0 to 1
+    edges, *slices = targets
+    assert all(target.equal(gray * 2 - 1) for target in slices)
+    assert edges.min() >= 0
+    assert maps[-1].min() < 0  # linear, not squeezed into 0 to 1
+
+
+def test_the_second_network_paints_the_slice_thrice() -> None:
+    kinds = {"stage": "kinds", "kinds_encoder": "mobilenet_v2", "kinds_channels": (8,) * 5}
+    pretext = start(Config.model_validate({"system": "ss_inf_net", **SETTINGS, **kinds}))
+    gray = torch.rand(2, 1, 64, 96)
+    painted, targets = pretext.inpaint(gray), pretext.targets(gray)
+    assert [m.shape for m in painted] == [t.shape for t in targets] == [gray.shape] * 3
+    before = {name: value.clone() for name, value in pretext.network.state_dict().items()}
+    pretext.reset_outputs()
+    after = pretext.network.state_dict()
+    changed = {name for name, value in before.items() if not value.equal(after[name])}
+    assert all(name.startswith("kinds.body.segmentation_head") for name in changed)
+    assert changed
 
 
 def test_its_outputs_are_drawn_anew_and_nothing_else() -> None:
