@@ -122,7 +122,7 @@ def test_no_file_of_any_format_says_who_it_was(stuffed, tmp_path, dates):
     assert dates in DATES
     formats = [name for name, format in FORMATS.items() if find_spec(format.package or "gzip")]
     files = write(deidentify(stuffed, dates), tmp_path / "out", formats)
-    assert len(files) > 20
+    assert len(files) >= len(formats)
     for file in files:
         said = said_in(file)
         found = LEAKS.search(said)
