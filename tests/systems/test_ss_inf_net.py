@@ -133,12 +133,13 @@ def test_any_encoder_gives_five_maps_of_the_inputs_size(encoder: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("encoder", "parameters_m"), [("resnet50", 38.9), ("tu-res2net50_26w_4s", 39.1)]
+    ("encoder", "parameters_m"), [("resnet50", 30.45), ("tu-res2net50_26w_4s", 30.59)]
 )
 def test_the_publications_backbones_build(encoder: str, parameters_m: float) -> None:
+    """Inf-Net states 33.1 million; its count holds the backbone's unused last layer, 2.05."""
     network = InfNet(encoder)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
-    assert millions == pytest.approx(parameters_m, abs=0.5)
+    assert millions == pytest.approx(parameters_m, abs=0.01)
 
 
 def test_an_unknown_encoder_is_refused() -> None:
