@@ -11,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from groundglass.errors import ConfigError
 
 
+def as_yaml(settings: dict[str, Any]) -> str:
+    """Settings as YAML, in their own order."""
+    return yaml.safe_dump(settings, sort_keys=False)
+
+
 class Settings(BaseModel):
     """Base of settings that are read from a recipe and kept beside what they made."""
 
@@ -47,7 +52,7 @@ class Settings(BaseModel):
 
     def dump(self) -> str:
         """The settings as YAML, every one written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return as_yaml(self.model_dump(mode="json"))
 
     def digest(self) -> str:
         """Short hash that tells settings apart."""

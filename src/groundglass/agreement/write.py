@@ -14,7 +14,7 @@ from groundglass.agreement.tables import OURS, Ratings
 from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.version import __version__
 from groundglass.write.figures import Picture
-from groundglass.write.folder import move_in_when_done
+from groundglass.write.folder import write_texts
 from groundglass.write.wording import printable
 
 NAME = "agreement"
@@ -31,18 +31,12 @@ def write_agreement(agreed: Agreed, folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way.
     """
     texts = {
-        "html": page(agreed),
-        "json": agreed.agreement.model_dump_json(indent=2) + "\n",
-        "csv": table(agreed.agreement),
+        f"{NAME}.html": page(agreed),
+        f"{NAME}.json": agreed.agreement.model_dump_json(indent=2) + "\n",
+        f"{NAME}.csv": table(agreed.agreement),
     }
 
-    def make(at: Path) -> list[Path]:
-        files = [at / f"{NAME}.{suffix}" for suffix in texts]
-        for file, text in zip(files, texts.values(), strict=True):
-            file.write_text(text, encoding="utf-8", newline="")
-        return files
-
-    return move_in_when_done(folder, make)
+    return write_texts(folder, texts)
 
 
 def table(agreement: Agreement) -> str:

@@ -14,7 +14,7 @@ from groundglass.followup.measures import BOTH
 from groundglass.labels import OPACITIES, Lung, Region
 from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.version import __version__
-from groundglass.write.folder import move_in_when_done
+from groundglass.write.folder import write_texts
 from groundglass.write.wording import NARROW_SPACE, printable, quantity
 
 NAME = "comparison"
@@ -43,18 +43,12 @@ def write_comparison(compared: Compared, folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way.
     """
     texts = {
-        "html": page(compared),
-        "json": compared.comparison.model_dump_json(indent=2) + "\n",
-        "csv": table(compared.comparison),
+        f"{NAME}.html": page(compared),
+        f"{NAME}.json": compared.comparison.model_dump_json(indent=2) + "\n",
+        f"{NAME}.csv": table(compared.comparison),
     }
 
-    def make(at: Path) -> list[Path]:
-        files = [at / f"{NAME}.{suffix}" for suffix in texts]
-        for file, text in zip(files, texts.values(), strict=True):
-            file.write_text(text, encoding="utf-8", newline="")
-        return files
-
-    return move_in_when_done(folder, make)
+    return write_texts(folder, texts)
 
 
 def table(comparison: Comparison) -> str:

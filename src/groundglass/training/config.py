@@ -2,13 +2,12 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from groundglass.data.augment import AugmentConfig
-from groundglass.errors import ConfigError
+from groundglass.settings import Settings, as_yaml
 
 NetworkSetting = str | int | float | list[int] | list[float] | list[str]
 
@@ -26,7 +25,7 @@ _FIRST_AUGMENT_SETTINGS = (
 """Settings that were there when the first weights were published; see ``RunConfig.digest``."""
 
 
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """Settings that every system's training shares; systems add theirs by subclass.
 
     Attributes:
@@ -72,8 +71,6 @@ class RunConfig(BaseModel):
             from few labels.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     system: str
     seed: int = 0
     epochs: int = 30
@@ -107,33 +104,6 @@ class RunConfig(BaseModel):
     workers: int = 0
     logger: Literal["csv", "tensorboard"] = "csv"
 
-    @classmethod
-    def load(cls, recipe: Path, overrides: list[str]) -> Self:
-        """Config from a recipe and ``key=value`` overrides such as ``augment.noise=0.1``.
-
-        Raises:
-            ConfigError: If a key does not exist or a value does not fit.
-        """
-        settings: dict[str, Any] = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
-        for override in overrides:
-            key, equals, value = override.partition("=")
-            if not equals:
-                raise ConfigError(f"found '{override}', expected key=value; write the '='")
-            place = settings
-            *parents, last = key.split(".")
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = yaml.safe_load(value)
-        try:
-            return cls.model_validate(settings)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(
-                f"found a wrong setting {field}: {first['msg']}; "
-                f"known settings: {', '.join(cls.model_fields)}"
-            ) from None
-
     def network_settings(self) -> dict[str, NetworkSetting]:
         """The settings that rebuild the network, for the run's card; systems say which."""
         raise NotImplementedError
@@ -141,10 +111,6 @@ class RunConfig(BaseModel):
     def answers(self) -> tuple[str, ...] | None:
         """What the run can be asked for, for its card; ``None`` for all that the system can."""
         return None
-
-    def dump(self) -> str:
-        """The config as YAML, every setting written out."""
-        return _yaml(self.model_dump(mode="json"))
 
     def digest(self) -> str:
         """Short hash that tells configs apart.
@@ -155,7 +121,7 @@ class RunConfig(BaseModel):
         unused: dict[str, Any] = dict.fromkeys(_left_at_default(self, _FIRST_SETTINGS), True)
         unused["augment"] = _left_at_default(self.augment, _FIRST_AUGMENT_SETTINGS)
         settings = self.model_dump(mode="json", exclude=unused)
-        return hashlib.sha256(_yaml(settings).encode()).hexdigest()[:12]
+        return hashlib.sha256(as_yaml(settings).encode()).hexdigest()[:12]
 
 
 def _left_at_default(settings: BaseModel, first: tuple[str, ...]) -> set[str]:
@@ -166,7 +132,3 @@ def _left_at_default(settings: BaseModel, first: tuple[str, ...]) -> set[str]:
         and not field.is_required()
         and getattr(settings, name) == field.default
     }
-
-
-def _yaml(settings: dict[str, Any]) -> str:
-    return yaml.safe_dump(settings, sort_keys=False)

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,28 @@ def check_folder(folder: Path) -> None:
         OutputError: If it is a file, or may not be written.
     """
     move_in_when_done(folder, lambda _: [])
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write texts as files, all or none of them.
+
+    Args:
+        folder: Where the files go; made where it does not exist.
+        texts: Text of each file by its name.
+
+    Returns:
+        The files in their place.
+
+    Raises:
+        OutputError: If the folder cannot be written, or a file of the user is in the way.
+    """
+
+    def make(at: Path) -> list[Path]:
+        for name, text in texts.items():
+            (at / name).write_text(text, encoding="utf-8", newline="")
+        return [at / name for name in texts]
+
+    return move_in_when_done(folder, make)
 
 
 def move_in_when_done(
