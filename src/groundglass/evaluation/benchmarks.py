@@ -69,7 +69,6 @@ def read_throughputs(folder: Path) -> list[tuple[str, str, Throughput]]:
 
 
 SECTIONS = (
-    Section("comparisons", read_comparisons),
     Section("slices", lambda folder: group_seeds(stored("evaluation", Evaluation)(folder))),
     Section(
         "instances", lambda folder: group_seeds(stored("instances", InstancesEvaluation)(folder))
@@ -80,6 +79,7 @@ SECTIONS = (
     ),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
     Section("series", stored("series", SeriesEvaluation)),
+    Section("comparisons", read_comparisons),
     Section("classes", lambda folder: group_seeds(stored("classes", ClassesEvaluation)(folder))),
     Section("volumes", lambda folder: group_seeds(stored("volumes", VolumesEvaluation)(folder))),
     Section("confounding", stored("confounding", Confounding)),

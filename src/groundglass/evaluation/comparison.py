@@ -53,6 +53,11 @@ class Comparison:
     plan: Plan
     tables: tuple[Table, ...]
 
+    @property
+    def begun(self) -> bool:
+        """Whether any row has a result."""
+        return any(line.group is not None for table in self.tables for line in table.lines)
+
 
 def read_comparisons(results: Path) -> list[Comparison]:
     """Every plan in ``plans/`` of the folder with the results stored beside it.
