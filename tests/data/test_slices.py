@@ -138,3 +138,16 @@ def test_processes_share_the_draws_of_an_epoch(monkeypatch: pytest.MonkeyPatch) 
         assert len(list(sampler)) == len(sampler) == 5, "as many for each"
         shares.append(list(sampler))
     assert [draw for pair in zip(*shares, strict=True) for draw in pair] == alone[:10]
+
+
+def test_a_slice_mirrored_front_to_back_keeps_its_sides_and_its_lesion(one_case: Case) -> None:
+    still = dict.fromkeys(("rotation_deg", "aspect", "shift", "flip", "noise", "blur_px"), 0.0)
+    still |= {"brightness": 0.0, "outside": 0.0}
+    plain = AugmentConfig(**still, scale=(1, 1), contrast=(1, 1), gamma=(1, 1))
+    upturned = plain.model_copy(update={"flip_vertical": 1.0})
+    first, second = (SliceDataset([one_case], (96, 128), c)[0] for c in (plain, upturned))
+    inside = np.s_[8:-8, 8:-8]
+    for name in ("lungs", "lesions"):
+        moved = first[name].numpy()[::-1][inside] != second[name].numpy()[inside]
+        assert moved.mean() < 0.03
+    assert (first["lesions"] != second["lesions"]).any()

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from groundglass.data.cohort import Case
 from groundglass.errors import ConfigError, UnknownNameError
-from groundglass.systems.baseline_unet.training import Config
+from groundglass.systems.baseline_unet.training import Config, Module
 from groundglass.systems.card import home
 from groundglass.training.train import train
+from tests.training.tiny import QUICK, write_tiny_cohort
 
 SMOKE = home("baseline_unet") / "smoke.yaml"
 
@@ -45,3 +47,28 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="resume it or name another"):
         train("baseline_unet", [], tmp_path, recipe=SMOKE)
     assert (tmp_path / "config.yaml").read_text() == "system: baseline_unet\n"
+
+
+def test_a_share_of_the_patients_is_all_that_a_run_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data hook of a run is given one of the patients, with the share that asks for it."""
+
+    class SeenError(Exception):
+        pass
+
+    def see(config: object, cases: tuple[Case, ...]) -> None:
+        raise SeenError(sorted({case.patient for case in cases}))
+
+    monkeypatch.setattr(Module, "train_data", staticmethod(see))
+    table = write_tiny_cohort(tmp_path)
+    for share, count in (("1.0", 2), ("0.5", 1)):
+        with pytest.raises(SeenError) as seen:
+            train(
+                "baseline_unet",
+                [table],
+                tmp_path / share,
+                recipe=SMOKE,
+                overrides=[*QUICK, f"patients_share={share}"],
+            )
+        assert len(seen.value.args[0]) == count

@@ -5,7 +5,6 @@ import csv
 import io
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -15,6 +14,7 @@ from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.version import __version__
 from groundglass.write.figures import Picture
 from groundglass.write.folder import write_texts
+from groundglass.write.html import page_templates
 from groundglass.write.wording import printable
 
 NAME = "agreement"
@@ -67,18 +67,7 @@ def table(agreement: Agreement) -> str:
 
 def page(agreed: Agreed) -> str:
     """The page as text; it refers to nothing outside itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("groundglass.agreement"),
-                jinja2.PackageLoader("groundglass.write"),
-            ]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("groundglass.agreement")
     environment.filters |= {"printable": printable, "shown": shown, "plain": plain}
     plots = {
         (ratings.score, pair.second): plot(ratings, pair)

@@ -1,10 +1,10 @@
 """Splits by patient, for data that come without."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from groundglass.data.case import Split
+from groundglass.data.case import Case, Split
 
 
 def split_patients(
@@ -25,3 +25,17 @@ def split_patients(
     splits.update(dict.fromkeys(shuffled[:for_test], "test"))
     splits.update(dict.fromkeys(shuffled[for_test : for_test + for_val], "val"))
     return splits
+
+
+def some_patients(cases: Sequence[Case], share: float, seed: int) -> tuple[Case, ...]:
+    """Cases of a share of the patients, drawn by a seed; at least one patient's.
+
+    Args:
+        cases: Cases to choose from; their order is kept.
+        share: Share of their patients, above 0 and up to 1.
+        seed: Seed of the draw.
+    """
+    patients = sorted({case.patient for case in cases})
+    count = max(1, round(share * len(patients)))
+    chosen = set(np.random.default_rng(seed).permutation(patients)[:count].tolist())
+    return tuple(case for case in cases if case.patient in chosen)

@@ -5,8 +5,6 @@ import io
 from pathlib import Path
 from typing import get_args
 
-import jinja2
-
 from groundglass.followup.compare import Compared
 from groundglass.followup.comparison import Comparison, Status
 from groundglass.followup.comparison_figures import pairs, timeline
@@ -15,6 +13,7 @@ from groundglass.labels import OPACITIES, Lung, Region
 from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.version import __version__
 from groundglass.write.folder import write_texts
+from groundglass.write.html import page_templates
 from groundglass.write.wording import NARROW_SPACE, printable, quantity
 
 NAME = "comparison"
@@ -78,18 +77,7 @@ def table(comparison: Comparison) -> str:
 
 def page(compared: Compared) -> str:
     """The page as text; it refers to nothing outside itself."""
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("groundglass.followup"),
-                jinja2.PackageLoader("groundglass.write"),
-            ]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("groundglass.followup")
     environment.filters |= {"printable": printable, "quantity": quantity, "signed": signed}
     comparison = compared.comparison
     shown = [part for scan in comparison.scans for part in scan.parts]

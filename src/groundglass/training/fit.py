@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from groundglass.data.cohort import Cohort
+from groundglass.data.splits import some_patients
 from groundglass.errors import ConfigError
 from groundglass.training.checkpoints import (
     StopWithoutProgress,
@@ -51,7 +52,7 @@ def fit(
     """
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
-    train_cases = cohort.split("train")
+    train_cases = some_patients(cohort.split("train"), config.patients_share, config.seed)
     val_cases = tuple(case for case in cohort.cases if case.split == "val")
     module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
     if module.memory_format is not None:

@@ -112,15 +112,26 @@ def page(report: Report) -> str:
     )
 
 
-def environment() -> jinja2.Environment:
-    """Where the templates of pages are found, and how they show numbers and names."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("groundglass.write"),
+def page_templates(*packages: str) -> jinja2.Environment:
+    """Templates of a package, then those that every page shares.
+
+    Args:
+        packages: Packages whose own templates come first.
+    """
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(name) for name in (*packages, "groundglass.write")]
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def environment() -> jinja2.Environment:
+    """Where the templates of pages are found, and how they show numbers and names."""
+    templates = page_templates()
     templates.filters |= {
         "printable": printable,
         "shown": shown,
