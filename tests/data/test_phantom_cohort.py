@@ -1,4 +1,5 @@
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from groundglass.data.phantom_cohort import PhantomCohort, write_phantom_cohort
 from groundglass.errors import OutputError
 from groundglass.read import read
 
-MADE_OF = PhantomCohort(volumes=6, shape=(36, 90, 90), seed=4)
+MADE_OF = PhantomCohort(volumes=14, shape=(36, 90, 90), seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_half_are_diseased_and_every_slice_has_a_label(folder: Path) -> None:
     cases = Cohort.read([folder / "cohort.csv"]).cases
-    assert sorted(case.label for case in cases) == ["healthy"] * 3 + ["pneumonia"] * 3
+    assert sorted(case.label for case in cases) == ["healthy"] * 7 + ["pneumonia"] * 7
     with (folder / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for case in cases:
@@ -32,6 +33,16 @@ def test_half_are_diseased_and_every_slice_has_a_label(folder: Path) -> None:
         assert infected.any() == (case.label == "pneumonia")
         locations = [float(row["slice_location"]) for row in own]
         assert locations == sorted(locations, reverse=True)
+
+
+def test_every_split_has_both_classes_in_equal_numbers(folder: Path) -> None:
+    cases = Cohort.read([folder / "cohort.csv"]).cases
+    counts = Counter((case.split, case.label) for case in cases)
+    assert counts == {
+        **dict.fromkeys((("train", label) for label in ("healthy", "pneumonia")), 5),
+        **dict.fromkeys((("val", label) for label in ("healthy", "pneumonia")), 1),
+        **dict.fromkeys((("test", label) for label in ("healthy", "pneumonia")), 1),
+    }
 
 
 def test_the_cohort_tells_nothing_but_the_class(folder: Path) -> None:

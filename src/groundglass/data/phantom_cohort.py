@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from groundglass.data.case import Split
 from groundglass.data.cohort import Case, write_cohort
 from groundglass.data.phantom import LesionSpec, Phantom, make_phantom
 from groundglass.data.phantom_files import write_nifti
@@ -68,7 +69,7 @@ def write_phantom_cohort(
         raise OutputError(f"found files in '{folder}', expected none; choose an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     cases, labels = [], []
-    splits = split_patients(_names(made_of), made_of.seed)
+    splits = _splits(made_of)
     for done, (name, label, phantom) in enumerate(_phantoms(made_of), start=1):
         (folder / name).mkdir()
         write_nifti(phantom.scan, folder / name)
@@ -91,15 +92,31 @@ def _names(made_of: PhantomCohort) -> list[str]:
     return [f"phantom-{number:04d}" for number in range(made_of.volumes)]
 
 
+def _diseased(made_of: PhantomCohort) -> list[bool]:
+    """Whether each volume shows pneumonia."""
+    order = np.random.default_rng((made_of.seed, 0)).permutation(made_of.volumes)
+    chosen = set(order[: round(made_of.diseased_share * made_of.volumes)].tolist())
+    return [number in chosen for number in range(made_of.volumes)]
+
+
+def _splits(made_of: PhantomCohort) -> dict[str, Split]:
+    """Split of each volume; each class is split by itself, so that all splits have both."""
+    splits: dict[str, Split] = {}
+    for wanted in (False, True):
+        pairs = zip(_names(made_of), _diseased(made_of), strict=True)
+        own = [name for name, diseased in pairs if diseased == wanted]
+        splits |= split_patients(own, made_of.seed)
+    return splits
+
+
 def _phantoms(made_of: PhantomCohort) -> Iterator[tuple[str, str, Phantom]]:
     """Name, class and volume of each."""
-    order = np.random.default_rng((made_of.seed, 0)).permutation(made_of.volumes)
-    diseased = set(order[: round(made_of.diseased_share * made_of.volumes)].tolist())
+    diseased = _diseased(made_of)
     for number, name in enumerate(_names(made_of)):
         random = np.random.default_rng((made_of.seed, 1, number))
         most, *in_plane = made_of.shape
         slices = int(random.integers(max(1, round(0.8 * most)), most + 1))
-        lesions = _draw_lesions(made_of, random) if number in diseased else ()
+        lesions = _draw_lesions(made_of, random) if diseased[number] else ()
         phantom = make_phantom(
             int(random.integers(2**31)),
             shape=(slices, in_plane[0], in_plane[1]),
@@ -107,7 +124,7 @@ def _phantoms(made_of: PhantomCohort) -> Iterator[tuple[str, str, Phantom]]:
             noise_hu=float(random.uniform(*made_of.noise_hu)),
             oesophagus_air=bool(random.random() < 0.5),
         )
-        yield name, DISEASED if number in diseased else HEALTHY, phantom
+        yield name, DISEASED if diseased[number] else HEALTHY, phantom
 
 
 def _draw_lesions(made_of: PhantomCohort, random: np.random.Generator) -> tuple[LesionSpec, ...]:
