@@ -168,6 +168,25 @@ def paste_data(
     say(f"{len(made)} pictures in {out / 'cohort.csv'}", "green")
 
 
+@data.command("gather")
+def gather_data(
+    tables: Annotated[
+        list[Path], typer.Argument(help="Tables of labeled pictures.", metavar="CSV...")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder of the series and their table.", metavar="FOLDER"),
+    ],
+) -> None:
+    """Put the pictures of each patient into a folder of their own, as a series."""
+    from groundglass.data.gathered import gather
+    from groundglass.write import check_folder
+
+    check_folder(out)
+    made = gather(_chosen_cases(tables, None), out)
+    say(f"{len(made)} series in {out / 'cohort.csv'}", "green")
+
+
 @data.command("lesion-sizes")
 def lesion_sizes(
     tables: Annotated[list[Path], typer.Argument(help="Tables of cases.", metavar="CSV...")],
