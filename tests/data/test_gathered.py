@@ -6,7 +6,7 @@ import pytest
 
 from groundglass.data.cohort import Case, Cohort
 from groundglass.data.gathered import gather
-from groundglass.errors import CohortError
+from groundglass.errors import CohortError, EmptyMaskError
 
 
 def picture(folder: Path, name: str, patient: str, gray: int, label: str = "ill") -> Case:
@@ -30,6 +30,18 @@ def test_the_pictures_of_a_patient_become_a_series_in_their_order(tmp_path: Path
     assert second.case == "well-second"
     grays = [cv2.imread(str(file))[0, 0, 0] for file in sorted(first.image.iterdir())]
     assert grays == [10, 30]
+
+
+def test_a_series_that_cannot_be_used_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    def refuse_dark(series: Path) -> None:
+        if cv2.imread(str(series / "001.png")).max() < 5:
+            raise EmptyMaskError("found no lung")
+
+    cases = [picture(tmp_path, "a", "dark", 1), picture(tmp_path, "b", "light", 9)]
+    made, left_out = gather(cases, tmp_path / "series", refuse_dark)
+    assert [case.case for case in made] == ["ill-light"]
+    assert left_out == {"ill-dark": "found no lung"}
+    assert not (tmp_path / "series" / "ill-dark").exists()
 
 
 def test_names_that_come_to_one_folder_are_refused(tmp_path: Path) -> None:

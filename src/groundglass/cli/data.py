@@ -178,12 +178,18 @@ def gather_data(
         typer.Option("--out", help="Folder of the series and their table.", metavar="FOLDER"),
     ],
 ) -> None:
-    """Put the pictures of each patient into a folder of their own, as a series."""
+    """Put the pictures of each patient into a folder of their own, as a series.
+
+    Series that cannot be read as CT, or that show no lung, are left out and named.
+    """
     from groundglass.data.gathered import gather
     from groundglass.write import check_folder
 
     check_folder(out)
-    made = gather(_chosen_cases(tables, None), out)
+    quiet_native_libraries()
+    made, left_out = gather(_chosen_cases(tables, None), out, _refuse_without_lungs)
+    for name, reason in left_out.items():
+        say(f"left out {name}: {reason}", "yellow")
     say(f"{len(made)} series in {out / 'cohort.csv'}", "green")
 
 
@@ -198,6 +204,15 @@ def lesion_sizes(
     typer.echo(",".join(LesionSizes.model_fields))
     for sizes in measure_lesion_sizes(Cohort.read(tables).cases):
         typer.echo(",".join(str(value) for value in sizes.model_dump().values()))
+
+
+def _refuse_without_lungs(series: Path) -> None:
+    from groundglass.analyze import find_lungs_in
+    from groundglass.errors import EmptyMaskError
+
+    _, lungs, _ = find_lungs_in(series)
+    if not any(pixels.any() for pixels in lungs.slices):
+        raise EmptyMaskError("no lung was found")
 
 
 def _chosen_cases(tables: list[Path], split: str | None) -> "Sequence[Case]":
