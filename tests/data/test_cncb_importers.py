@@ -87,6 +87,30 @@ def test_covidx_ct_keeps_its_split_its_classes_and_its_patients(covidx: Path) ->
     assert cases["volume-covid19-A-0001_0004"].patient == "volume-covid19-A-0001"
 
 
+@pytest.mark.parametrize(
+    ("name", "patient", "series"),
+    [
+        (
+            "137covid_patient59_SR_3_IM00027",
+            "137covid_patient59",
+            "137covid_patient59_SR_3",
+        ),
+        ("COVIDCTMD-normal073-IM0113", "COVIDCTMD-normal073", "COVIDCTMD-normal073"),
+        ("HUST-Patient12-0031", "HUST-Patient12", "HUST-Patient12"),
+        ("A000801-CT-CHEST-5-0012", "A000801", "A000801-CT-CHEST-5"),
+        ("coronacases_001_0034", "coronacases_001", "coronacases_001"),
+    ],
+)
+def test_slices_of_the_other_sources_of_covidx_ct_have_the_patient_of_their_name(
+    covidx: Path, name: str, patient: str, series: str
+) -> None:
+    with (covidx / "train_COVIDx_CT-2A.txt").open("a") as file:
+        file.write(f"{name}.png 2 0 0 512 404\n")
+    write_picture(covidx / "2A_images" / f"{name}.png", np.zeros((4, 4), np.uint8))
+    cases = {case.case: case for case in imported("covidx-ct", covidx)}
+    assert (cases[name].patient, cases[name].series) == (patient, series)
+
+
 @pytest.mark.parametrize("line", ["NCP_1_1_0001.png 2", "NCP_96_1328_0032.png 7", "nonsense"])
 def test_a_wrong_line_is_refused(covidx: Path, line: str) -> None:
     with (covidx / "val_COVIDx_CT-2A.txt").open("a") as file:

@@ -14,6 +14,11 @@ COVIDX_CLASSES = {"0": "control", "1": "pneumonia", "2": "COVID-19"}
 _CNCB_LUNGS = "1:both 2:both 3:both"
 _CNCB_LESIONS = f"1:0 2:{int(Lesion.GROUND_GLASS)} 3:{int(Lesion.CONSOLIDATION)}"
 _NAME_OF_SLICE = re.compile(r"(?P<kind>NCP|CP|Normal)_(?P<patient>\d+)_(?P<scan>\d+)_\d+")
+_LAST_NUMBER = re.compile(r"[-_](IM)?\d+$")
+_PATIENT_OF_SERIES = re.compile(r"(A\d+)(?=-)|.+?(?=_SR_\d+$)|.+")
+"""Series of Stony Brook are named ``A000123-STUDY-5``, those of COVID-CTSet
+``137covid_patient59_SR_3``; patients of other sources have one."""
+
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -65,8 +70,8 @@ def import_covidx_ct(folder: Path) -> list[Case]:
     """Slices of COVIDx-CT (Gunraj et al. 2020) with their class, in their published split.
 
     Patient and scan are told from names such as ``NCP_96_1328_0032.png``; where a name is of
-    another source, all before its last number is the patient. The boxes of the body that the split
-    files give are left out.
+    another source, all before its last number is the series. The boxes of the body that the split
+    files give are left out. From its third version on, the set holds COVID-CT-MD as well.
 
     Args:
         folder: Holds ``train_COVIDx*.txt``, ``val_...`` and ``test_...``, each line a file name,
@@ -104,12 +109,17 @@ def _slice_of(line: str, split: Split, pictures: dict[str, Path], file: str) -> 
         )
     stem = Path(name).stem
     told = _NAME_OF_SLICE.fullmatch(stem)
-    own = stem.rpartition("_")[0] or stem
+    own = _LAST_NUMBER.sub("", stem)
     return Case(
         case=stem,
-        patient=f"{told['kind']}_{told['patient']}" if told else own,
+        patient=f"{told['kind']}_{told['patient']}" if told else _patient_of(own),
         series=f"{told['kind']}_{told['patient']}_{told['scan']}" if told else own,
         split=split,
         image=pictures[name],
         label=COVIDX_CLASSES[number],
     )
+
+
+def _patient_of(series: str) -> str:
+    told = _PATIENT_OF_SERIES.match(series)
+    return told[0] if told else series
