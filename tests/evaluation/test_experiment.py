@@ -12,6 +12,7 @@ from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.plan import Plan
 from groundglass.evaluation.trial import list_trials
 from groundglass.systems.card import home
+from groundglass.training.run import Run
 from tests.evaluation.test_plan import SETTINGS, make_plan
 
 
@@ -97,6 +98,29 @@ def test_a_lost_result_is_measured_again_without_training(calls: Calls, tmp_path
         file.unlink()
     assert carry_out(tmp_path, make_plan(), **wanted) == ["plain 0"]
     assert (len(calls.trained), calls.measured) == (1, 2)
+
+
+def test_a_row_with_the_weights_of_another_is_measured_and_not_trained(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, str, list[str]]] = []
+
+    def variant(run: Run, folder: Path, settings: list[str]) -> None:
+        folder.mkdir()
+        made.append((run.folder.name, folder.name, settings))
+
+    monkeypatch.setattr(experiment, "make_variant", variant)
+    row = {**SETTINGS["rows"][1], "name": "variant", "weights_of": "plain"}  # type: ignore[index]
+    row["settings"] = {"network.roi_nms": 0.75}
+    plan = make_plan(rows=[*SETTINGS["rows"], row])  # type: ignore[misc]
+    wanted: dict[str, Any] = {"rows": ["variant"], "data": ["small"], "seeds": [0]}
+    assert carry_out(tmp_path, plan, **wanted) == ["variant 0"]
+    assert [call["name"] for call in calls.trained] == ["plan-plain-small-seed0"]
+    expected = ("plan-plain-small-seed0", "plan-variant-small-seed0", ["network.roi_nms=0.75"])
+    assert made == [expected]
+    (tmp_path / "results" / "trial-plan-variant-small-seed0.json").unlink()
+    assert carry_out(tmp_path, plan, **wanted) == ["variant 0"]
+    assert made == [expected], "what is there is not made again"
 
 
 def test_an_interrupted_run_is_resumed(calls: Calls, tmp_path: Path) -> None:

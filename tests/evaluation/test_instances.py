@@ -82,7 +82,8 @@ def test_what_is_found_as_it_is_has_an_average_precision_of_one(cases) -> None:
     structures = average_precision(judged)
     assert structures["mask"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
     assert structures["box"]["ap"] == 1.0
-    assert set(structures) == {"mask", "box"}
+    assert structures["mask by slice"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
+    assert set(structures) == {"mask by slice", "mask", "box"}
 
 
 def test_an_overlap_of_two_thirds_counts_at_one_half_alone(cases) -> None:
@@ -91,6 +92,7 @@ def test_an_overlap_of_two_thirds_counts_at_one_half_alone(cases) -> None:
     assert structures["mask"]["ap50"] == 1.0
     assert structures["mask"]["ap75"] == pytest.approx(51 / 101, abs=1e-4)
     assert structures["mask"]["ap"] == pytest.approx((4 + 6 * 51 / 101) / 10, abs=1e-4)
+    assert structures["mask by slice"] == {"ap": 0.7, "ap50": 1.0, "ap75": 0.5}
 
 
 def test_a_system_that_finds_no_instances_is_refused(cases) -> None:

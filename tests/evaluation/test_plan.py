@@ -94,6 +94,30 @@ def test_a_row_that_is_not_there_is_refused_with_those_that_are() -> None:
         list_trials(make_plan(), rows=["plane"])
 
 
+def test_a_row_that_measures_weights_anew_has_an_order_of_its_own() -> None:
+    variant = {**SETTINGS["rows"][1], "name": "variant", "weights_of": "plain"}  # type: ignore[index]
+    variant["settings"] = {"threads": 1}
+    plan = make_plan(rows=[*SETTINGS["rows"], variant])  # type: ignore[misc]
+    plain, measured = list_trials(plan, rows=["plain", "variant"], data=["small"], seeds=[1])
+    assert measured.start is not None
+    assert measured.start.name == plain.name == "plan-plain-small-seed1"
+    assert measured.order == {"weights_of": plain.order, "settings": {"threads": 1}}
+    assert "weights_of" not in plain.order
+
+
+def test_a_row_cannot_both_start_from_weights_and_have_them() -> None:
+    both = {**SETTINGS["rows"][2], "weights_of": "plain"}  # type: ignore[index]
+    with pytest.raises(ValueError, match="one at most"):
+        make_plan(rows=[*SETTINGS["rows"][:2], both])  # type: ignore[misc, index]
+
+
+def test_data_may_have_columns_of_their_own() -> None:
+    small, large = (dict(data) for data in SETTINGS["data"])  # type: ignore[attr-defined]
+    plan = make_plan(data=[{**small, "columns": {"overall/auc": "AUC"}}, large])
+    assert plan.columns_of(plan.data[0]) == {"overall/auc": "AUC"}
+    assert plan.columns_of(plan.data[1]) == SETTINGS["columns"]
+
+
 def test_other_settings_of_the_start_are_another_order() -> None:
     rows = [dict(row) for row in SETTINGS["rows"]]  # type: ignore[call-overload]
     before = list_trials(make_plan(), rows=["started"])[0]

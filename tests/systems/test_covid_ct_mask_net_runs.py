@@ -14,7 +14,9 @@ from groundglass.errors import CohortError, WeightsError
 from groundglass.scan import CTSlices
 from groundglass.systems import load_system
 from groundglass.systems.card import home
+from groundglass.training.run import Run
 from groundglass.training.train import train
+from groundglass.training.variant import make_variant
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
 
 __all__ = ["cohort_table", "phantom", "pictures"]
@@ -57,6 +59,13 @@ def classes_run(
     ]
     train("covid_ct_mask_net", [labeled_table], folder, recipe=SMOKE, overrides=overrides)
     return folder
+
+
+def test_other_thresholds_of_use_need_no_other_weights(lesions_run: Path, tmp_path: Path) -> None:
+    make_variant(Run(lesions_run), tmp_path / "variant", ["network.roi_nms=0.75"])
+    first, second = (load_system(str(run)) for run in (lesions_run, tmp_path / "variant"))
+    assert first.network.lesions.roi_heads.nms_thresh == 0.25
+    assert second.network.lesions.roi_heads.nms_thresh == 0.75
 
 
 def test_module_s_learns_behind_lesions_that_stay_as_they_were(

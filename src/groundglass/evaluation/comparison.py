@@ -95,7 +95,7 @@ def _line(plan: Plan, row: Row, data: Data, index: int, results: Path) -> Line:
             published.get(metric),
             lower_is_better=metric in plan.lower_is_better,
         )
-        for metric in plan.columns
+        for metric in plan.columns_of(data)
     )
     return Line(row.title, group, cells)
 

@@ -13,7 +13,9 @@ from groundglass.evaluation.result import Progress
 from groundglass.evaluation.trial import Trial, TrialResult, read_trial
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
+from groundglass.training.run import Run
 from groundglass.training.train import train
+from groundglass.training.variant import make_variant
 from groundglass.training.watcher import Watcher
 
 ORDER = "order.json"
@@ -95,23 +97,29 @@ class Experiment:
             )
 
     def train(self, trial: Trial, tell: Tell | None = None) -> Path:
-        """Folder of the finished run of a trial, trained unless it was; what it starts from first.
+        """Folder of the finished run of a trial, made unless it was; what it starts from first.
 
         Raises:
             ConfigError: If the folder holds a run that was made for another order.
         """
         start = trial.start
-        start_weights = None if start is None else self.train(start, tell) / "weights.safetensors"
+        started = None if start is None else self.train(start, tell)
         folder = self.runs / trial.name
         order = trial.order
         if _is_finished(folder, order):
             return folder
+        settings = [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
+        if trial.row.weights_of is not None:
+            assert started is not None
+            make_variant(Run(started), folder, settings)
+            _write_order(folder, order, finished=True)
+            return folder
         if tell is not None:
             tell(f"training {trial.name}")
-        overrides = [*self.local]
-        overrides += [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
-        if start_weights is not None:
-            overrides.append(f"start_weights={json.dumps(str(start_weights.resolve()))}")
+        overrides = [*self.local, *settings]
+        if started is not None:
+            start_weights = str((started / "weights.safetensors").resolve())
+            overrides.append(f"start_weights={json.dumps(start_weights)}")
         resume = (folder / "config.yaml").is_file()
         folder.mkdir(parents=True, exist_ok=True)
         _write_order(folder, order, finished=False)

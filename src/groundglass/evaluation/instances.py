@@ -13,13 +13,15 @@ from groundglass.detections import Detection
 from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.result import CaseMetrics, Measurement, Progress
 from groundglass.labels import Lesion
+from groundglass.metrics.slice_precision import overlaps_of_masks, slice_precision
 from groundglass.systems import Segmenter
 from groundglass.systems.covid_ct_mask_net.instances import Target, instances_of
 from groundglass.systems.system import InstanceFinder
 
-LEAST_PX = 16
-"""Pixels below which a part of the truth is no instance."""
+LEAST_PX = 101
+"""Pixels below which a part of the truth is no instance, as in the code of Ter-Sarkisov 2022."""
 
+_OVERLAPS = tuple(k / 100 for k in range(50, 100, 5))
 _MEASURES = {"ap": "map", "ap50": "map_50", "ap75": "map_75"}
 
 
@@ -32,7 +34,8 @@ class InstancesEvaluation(Measurement):
         instances: Number of true instances.
         structures: ``mask`` and ``box`` over all kinds, and each kind by itself, such as
             ``mask of consolidation``; each with ``ap50`` and ``ap75``, the average precision at
-            that overlap, and ``ap``, its mean over 0.50, 0.55 and so on to 0.95; 0 to 1.
+            that overlap, and ``ap``, its mean over 0.50, 0.55 and so on to 0.95; 0 to 1. In ``mask
+            by slice`` it is the mean over slices of that of each slice by itself.
     """
 
     protocol: Literal["instances"] = "instances"
@@ -90,13 +93,28 @@ def judge_instances(
 
 def average_precision(judged: Sequence[JudgedSlice]) -> dict[str, dict[str, float]]:
     """The structures of :class:`InstancesEvaluation`."""
-    structures = _measured(judged, None)
+    structures = {"mask by slice": _by_slice(judged), **_measured(judged, None)}
     kinds = judged[0].kinds
     if len(kinds) > 1:
         for label, kind in enumerate(kinds, start=1):
             own = _measured(judged, label)
             structures |= {f"{name} of {kind.title}": value for name, value in own.items()}
     return structures
+
+
+def _by_slice(judged: Sequence[JudgedSlice]) -> dict[str, float]:
+    """Masks over all kinds, every slice by itself."""
+    at: dict[float, list[float]] = {overlap: [] for overlap in _OVERLAPS}
+    for one in judged:
+        found, true = _found(one), _true(one)
+        overlaps = overlaps_of_masks(found["masks"].numpy(), true["masks"].numpy())
+        same_kind = (found["labels"][:, None] == true["labels"][None]).numpy()
+        scores = found["scores"].double().numpy()
+        for overlap, values in at.items():
+            values.append(slice_precision(overlaps, same_kind, scores, overlap))
+    means = {overlap: float(np.mean(values)) for overlap, values in at.items()}
+    ap = float(np.mean(list(means.values())))
+    return {"ap": round(ap, 4), "ap50": round(means[0.5], 4), "ap75": round(means[0.75], 4)}
 
 
 def _measured(judged: Sequence[JudgedSlice], label: int | None) -> dict[str, dict[str, float]]:

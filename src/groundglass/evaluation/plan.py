@@ -37,13 +37,15 @@ class Data(_Part):
         name: Short name, for files.
         title: What it is, for people.
         train: Names of the cohorts whose train and val splits are used.
-        tests: What a trained row is measured on; columns look at the first.
+        tests: What a trained row is measured on; published numbers belong to the first.
+        columns: Titles by metric where its tables have other columns than the plan's.
     """
 
     name: str = Field(pattern=r"^[a-z0-9._-]+$")
     title: str
     train: tuple[str, ...] = Field(min_length=1)
     tests: tuple[Test, ...] = Field(min_length=1)
+    columns: dict[str, str] | None = None
 
 
 class Row(_Part):
@@ -57,6 +59,8 @@ class Row(_Part):
         recipe: Recipe beside the system's card; its ``recipe.yaml`` if not given.
         settings: Settings that differ from the recipe, by key such as ``augment.cutout``.
         start_from: Row whose weights this one starts from.
+        weights_of: Row whose run this one measures with other settings, nothing trained: for
+            settings that act only in use, such as thresholds.
         seeds: Seeds of this row; the plan's if not given.
         data: Names of the data it is made for; all if not given.
         published: Published numbers by data and column.
@@ -69,6 +73,7 @@ class Row(_Part):
     recipe: str = "recipe.yaml"
     settings: dict[str, bool | int | float | str | list[int] | list[float] | list[str]] = {}
     start_from: str | None = None
+    weights_of: str | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
     published: dict[str, dict[str, float]] = {}
@@ -108,8 +113,11 @@ class Plan(_Part):
             strange = {*(row.data or ()), *row.published} - set(data)
             if strange:
                 raise ValueError(f"row {row.name} names the data {sorted(strange)}, known: {data}")
-            if row.start_from is not None and row.start_from not in rows[:index]:
-                raise ValueError(f"row {row.name} starts from {row.start_from}, no row above it")
+            if row.start_from is not None and row.weights_of is not None:
+                raise ValueError(f"row {row.name} has start_from and weights_of, one at most")
+            for other in (row.start_from, row.weights_of):
+                if other is not None and other not in rows[:index]:
+                    raise ValueError(f"row {row.name} starts from {other}, no row above it")
         return self
 
     def row(self, name: str) -> Row:
@@ -122,6 +130,10 @@ class Plan(_Part):
     def data_of(self, row: Row) -> tuple[Data, ...]:
         """The data that a row is made for."""
         return tuple(d for d in self.data if row.data is None or d.name in row.data)
+
+    def columns_of(self, data: Data) -> dict[str, str]:
+        """Titles by metric of the tables of some data."""
+        return self.columns if data.columns is None else data.columns
 
     def seeds_of(self, row: Row) -> tuple[int, ...]:
         """The seeds of a row."""

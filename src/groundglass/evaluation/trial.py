@@ -59,12 +59,15 @@ class Trial:
     @property
     def order(self) -> dict[str, Any]:
         """What the plan asks of the run, comparable with what an earlier call asked."""
+        start = None if self.start is None else self.start.order
+        if self.row.weights_of is not None:
+            return {"weights_of": start, "settings": self.row.settings}
         return {
             "kind": self.row.kind,
             "system": self.row.system,
             "recipe": self.row.recipe,
             "settings": {**self.row.settings, "seed": self.seed},
-            "start_from": None if self.start is None else self.start.order,
+            "start_from": start,
             "train": list(self.data.train),
         }
 
@@ -75,10 +78,11 @@ class Trial:
 
     @property
     def start(self) -> "Trial | None":
-        """The run whose weights it starts from: of the same data and seed where there is one."""
-        if self.row.start_from is None:
+        """The run whose weights it takes: of the same data and seed where there is one."""
+        name = self.row.weights_of or self.row.start_from
+        if name is None:
             return None
-        row = self.plan.row(self.row.start_from)
+        row = self.plan.row(name)
         data, seeds = self.plan.data_of(row), self.plan.seeds_of(row)
         return Trial(
             self.plan,

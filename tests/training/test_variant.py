@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from groundglass.errors import ConfigError, WeightsError
+from groundglass.systems import load_system
+from groundglass.systems.baseline_unet.training import Config
+from groundglass.systems.card import read_card
+from groundglass.training.run import Run
+from groundglass.training.variant import make_variant
+from groundglass.weights import sha256_of
+
+
+def test_a_variant_has_the_weights_of_its_run_and_other_settings(
+    undisturbed: Run, tmp_path: Path
+) -> None:
+    made = make_variant(undisturbed, tmp_path / "variant", ["threads=1", "seed=7"])
+    assert sha256_of(made.weights) == sha256_of(undisturbed.weights)
+    config = Config.load(made.config, [])
+    assert (config.threads, config.seed) == (1, 7)
+    assert read_card(made.card).weights.config == config.digest()
+    assert load_system(str(made.folder)).card.weights.config == config.digest()
+
+
+def test_settings_that_need_other_weights_are_refused(undisturbed: Run, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="another network"):
+        make_variant(undisturbed, tmp_path / "a", ["decoder_channels=[8, 8, 8, 8, 8]"])
+    with pytest.raises(ConfigError, match="no_such"):
+        make_variant(undisturbed, tmp_path / "b", ["no_such=1"])
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
