@@ -8,6 +8,7 @@ import typer
 from groundglass.cli import (
     agree,
     analyze,
+    bench_slices,
     classify,
     compare,
     data,
@@ -49,6 +50,7 @@ for module in (
     pretrain,
     progressive,
     evaluate,
+    bench_slices,
     enhance,
     volumes,
 ):

@@ -18,6 +18,7 @@ from groundglass.evaluation.instances import InstancesEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
+from groundglass.evaluation.slice_speed import SliceSpeed
 from groundglass.evaluation.speed import Speed
 from groundglass.evaluation.tiny_lesions import TinyLesionsEvaluation
 from groundglass.evaluation.trial import TrialResult
@@ -85,6 +86,7 @@ SECTIONS = (
     Section("confounding", stored("confounding", Confounding)),
     Section("training", read_throughputs),
     Section("speed", stored("speed", Speed)),
+    Section("slice_speed", stored("slice-speed", SliceSpeed)),
 )
 """The page from top to bottom; a new kind of result is a line here and a template."""
 

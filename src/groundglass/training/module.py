@@ -72,6 +72,14 @@ class SystemModule(lightning.LightningModule):
         """Weights of a file under the names of this network; as they are, unless overridden."""
         return stored
 
+    def answer(self, gray: Tensor) -> Any:
+        """What the network answers in use; its forward pass, unless overridden.
+
+        Args:
+            gray: (batch, 1, row, column) from 0 to 1.
+        """
+        return self.network(gray)
+
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name; ``loss`` is the one that is minimized."""

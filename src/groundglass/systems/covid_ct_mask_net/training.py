@@ -123,6 +123,12 @@ class Module(SystemModule):
         """The groups that learn."""
         return self.groups
 
+    def answer(self, gray: Tensor) -> Any:
+        """Lesions of each slice; or logits of its classes."""
+        if self.config.stage == "classes":
+            return self.network.class_logits(gray)
+        return self.network(gray)
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The five losses of Mask R-CNN and their sum; or cross-entropy of three sigmoids."""
         gray = batch["gray"]
