@@ -36,6 +36,7 @@ from groundglass.systems.covid_attention_net.volume import (
 )
 from groundglass.systems.covid_attention_net.volume_augment import VolumeAugment
 from groundglass.systems.covid_attention_net.volume_dataset import VolumeDataset, VolumeSampler
+from groundglass.training.optimizer import make_optimizer
 from tests.systems.system_tester import SystemTester, phantom, pictures
 
 __all__ = ["phantom", "pictures"]
@@ -298,6 +299,15 @@ def test_more_than_one_volume_a_step_is_refused() -> None:
             {"system": "covid_attention_net", "encoder": "resnet18", "encoder_weights": "none",
              "classes": CLASSES, "batch_size": 2}
         )  # fmt: skip
+
+
+def test_the_body_learns_at_a_rate_of_its_own() -> None:
+    module = Module.start(Config.load(SMOKE, ["body_rate=0.2", "learning_rate=0.01"]), [])
+    body, head = make_optimizer(module.parameters_to_train(), module.config).param_groups
+    assert (body["lr"], head["lr"]) == (pytest.approx(0.002), 0.01)
+    assert len(body["params"]) == len(list(module.network.encoder.parameters()))
+    count = len(list(module.network.parameters()))
+    assert len(body["params"]) + len(head["params"]) == count
 
 
 def test_a_hull_that_fails_is_said_and_the_lungs_take_its_place(phantom: Phantom) -> None:

@@ -27,6 +27,7 @@ from groundglass.systems.covid_attention_net.volume import LungMask, Preparation
 from groundglass.systems.covid_attention_net.volume_dataset import VolumeDataset, VolumeSampler
 from groundglass.training.config import NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
+from groundglass.training.optimizer import Parameters
 
 
 class Config(RunConfig):
@@ -43,6 +44,7 @@ class Config(RunConfig):
         lung_mask: Mask beside each slice.
         region: What the input shows.
         enhancement: How slices are enhanced.
+        body_rate: Share of the learning rate that the body takes.
         slices: Slices drawn from a volume in training, and at once in the body in use.
         elastic_px: Largest shift where a slice is bent.
         rebalance: Whether volumes of rare classes are drawn more often.
@@ -60,6 +62,7 @@ class Config(RunConfig):
     lung_mask: LungMask = "hull"
     region: Region = "slice"
     enhancement: Enhancement = "none"
+    body_rate: float = Field(default=1.0, gt=0.0)
     slices: int = Field(default=50, ge=2)
     elastic_px: float = 0.0
     rebalance: bool = True
@@ -143,6 +146,14 @@ class Module(SystemModule):
         """Volumes to judge an epoch by, every slice of each."""
         assert isinstance(config, Config)
         return DataLoader(VolumeDataset(cases, config.classes, config.preparation, config.cache))
+
+    def parameters_to_train(self) -> Parameters:
+        """The body, which was trained before, at a rate of its own, and all that follows it."""
+        body = list(self.network.encoder.parameters())
+        own = {id(parameter) for parameter in body}
+        head = [p for p in self.network.parameters() if id(p) not in own]
+        rate = self.config.learning_rate
+        return [{"params": body, "lr": self.config.body_rate * rate}, {"params": head}]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the volume's class (equation 20)."""
