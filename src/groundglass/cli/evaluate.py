@@ -97,14 +97,30 @@ def evaluate_series(
 
 
 @commands.command()
+def evaluate_relevance(
+    system: SystemOrRun,
+    scan: Annotated[Path, typer.Argument(help="Folder of the series.")],
+    labels: Annotated[Path, typer.Option(help="CSV with a label for each slice.")],
+    results: Results = Path("benchmarks"),
+    device: Device = "cpu",
+) -> None:
+    """Measure what carried the class of a whole scan against a reader's label of each slice."""
+    from groundglass.evaluation.relevance import evaluate_relevance
+
+    result = evaluate_relevance(scan, labels, system, device)
+    _store(result, results / f"relevance-{Path(system).name}-{result.series}.json")
+
+
+@commands.command()
 def bench(
     system: SystemOrRun = "baseline_unet",
+    slices: Annotated[int, typer.Option(min=36, help="Slices of the scan.")] = 300,
     results: Results = Path("benchmarks"),
 ) -> None:
     """Time every stage on a scan of a usual size, and measure its memory."""
     from groundglass.evaluation.speed import measure_speed
 
-    _store(measure_speed(system), results / f"speed-{Path(system).name}.json")
+    _store(measure_speed(system, slices), results / f"speed-{Path(system).name}.json")
 
 
 @commands.command()

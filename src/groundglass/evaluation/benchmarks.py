@@ -15,6 +15,7 @@ from groundglass.evaluation.comparison import read_comparisons
 from groundglass.evaluation.confounding import Confounding
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.instances import InstancesEvaluation
+from groundglass.evaluation.relevance import RelevanceEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
 from groundglass.evaluation.slice_labels import SeriesEvaluation
@@ -83,6 +84,7 @@ SECTIONS = (
     Section("comparisons", read_comparisons),
     Section("classes", lambda folder: group_seeds(stored("classes", ClassesEvaluation)(folder))),
     Section("volumes", lambda folder: group_seeds(stored("volumes", VolumesEvaluation)(folder))),
+    Section("relevance", stored("relevance", RelevanceEvaluation)),
     Section("confounding", stored("confounding", Confounding)),
     Section("training", read_throughputs),
     Section("speed", stored("speed", Speed)),

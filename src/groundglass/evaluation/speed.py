@@ -12,9 +12,10 @@ from time import perf_counter
 
 from pydantic import BaseModel, ConfigDict
 
+from groundglass.systems.system import find_card
 from groundglass.version import __version__
 
-SHAPE = (300, 512, 512)
+ROWS, COLUMNS = 512, 512
 SPACING_MM = (1.25, 0.75, 0.75)
 
 
@@ -26,7 +27,7 @@ class Speed(BaseModel):
         date: Day of the measurement.
         cores: CPU cores it could use.
         machine: Processor architecture and Python.
-        system: System that found the lesions.
+        system: System that found the lesions, or the class of one that classifies alone.
         shape: Slices, rows and columns of the scan.
         seconds: Time of each stage; ``start`` is the import of the libraries.
         total_seconds: The whole process, from start to exit.
@@ -46,18 +47,22 @@ class Speed(BaseModel):
     peak_memory_gb: float
 
 
-def measure_speed(system: str = "baseline_unet", shape: tuple[int, int, int] = SHAPE) -> Speed:
+def measure_speed(system: str = "baseline_unet", slices: int = 300) -> Speed:
     """Analyze a phantom of a usual size as a DICOM series, in a process of its own.
 
+    With a system that does not segment, the phantom is classified and the answer written.
+
     Args:
-        system: System that finds the lesions.
-        shape: Slices, rows and columns.
+        system: Name of a system, or folder of a run.
+        slices: Slices of the phantom.
     """
+    shape = (slices, ROWS, COLUMNS)
     with tempfile.TemporaryDirectory(prefix="groundglass-bench-") as folder:
         scan, out = Path(folder) / "scan", Path(folder) / "out"
         _in_process(_MAKE, str(scan), json.dumps(shape))
         start = perf_counter()
-        printed = _in_process(_ANALYZE, str(scan), str(out), system)
+        wanted = "segment" if "segment" in find_card(system)[0].answers else "classify"
+        printed = _in_process(_ANALYZE, str(scan), str(out), system, wanted)
         total = perf_counter() - start
     seconds = json.loads(printed)
     peak_kb = seconds.pop("peak_kb")
@@ -66,7 +71,7 @@ def measure_speed(system: str = "baseline_unet", shape: tuple[int, int, int] = S
         date=datetime.now(UTC).date().isoformat(),
         cores=len(os.sched_getaffinity(0)),
         machine=f"{platform.machine()}, Python {platform.python_version()}",
-        system=system,
+        system=Path(system).name,
         shape=shape,
         seconds=seconds,
         total_seconds=round(total, 1),
@@ -88,12 +93,14 @@ import json, resource, sys
 from time import perf_counter
 start = perf_counter()
 from pathlib import Path
-from groundglass.analyze import analyze
+from groundglass.analyze import analyze, classify
 from groundglass.write import write
+from groundglass.write.answer import write_answer
+ask, keep = (analyze, write) if sys.argv[4] == "segment" else (classify, write_answer)
 started = perf_counter()
-report = analyze(Path(sys.argv[1]), system=sys.argv[3])
+report = ask(Path(sys.argv[1]), system=sys.argv[3])
 analyzed = perf_counter()
-write(report, Path(sys.argv[2]))
+keep(report, Path(sys.argv[2]))
 written = perf_counter()
 seconds = {"start": started - start, **report.provenance.seconds, "writing": written - analyzed}
 seconds = {name: round(value, 2) for name, value in seconds.items()}

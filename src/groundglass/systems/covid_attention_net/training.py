@@ -152,8 +152,9 @@ class Module(SystemModule):
         body = list(self.network.encoder.parameters())
         own = {id(parameter) for parameter in body}
         head = [p for p in self.network.parameters() if id(p) not in own]
-        rate = self.config.learning_rate
-        return [{"params": body, "lr": self.config.body_rate * rate}, {"params": head}]
+        rate = self.config.body_rate * self.config.learning_rate
+        groups: list[dict[str, Any]] = [{"params": body, "lr": rate}, {"params": head}]
+        return groups
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the volume's class (equation 20)."""
