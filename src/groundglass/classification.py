@@ -10,6 +10,26 @@ from groundglass.detections import Detection
 from groundglass.scan import Note
 
 
+@dataclass(frozen=True, slots=True)
+class Manifestation:
+    """A sign that a scan shows or not, such as consolidation, as a system has it.
+
+    Attributes:
+        name: What it is.
+        probability: That the scan shows it.
+        threshold: Probability from which the system says that it does.
+    """
+
+    name: str
+    probability: float
+    threshold: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether the system says that the scan shows it."""
+        return self.probability >= self.threshold
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
     """A system's answer to what a scan or picture shows.
@@ -27,6 +47,7 @@ class Classification:
             where the system does not say.
         evidence: Boxes that carried the answer, the one that weighed most first.
         notes: What the system noticed on the way.
+        manifestations: Signs that the system looked for beside the class, each by itself.
 
     Raises:
         ValueError: If a probability is not within 0 to 1, or shapes do not fit.
@@ -40,6 +61,7 @@ class Classification:
     relevance: NDArray[np.float32] | None = None
     evidence: tuple[Detection, ...] = ()
     notes: tuple[Note, ...] = ()
+    manifestations: tuple[Manifestation, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

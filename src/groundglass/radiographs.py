@@ -30,7 +30,7 @@ class RadiographAnswer:
         provenance: What made this answer.
         class_map: How much each place spoke for the most likely class, (row, column), 0 to 1;
             ``None`` where the extra ``explain`` is not installed.
-        notes: What was noticed on reading.
+        notes: What was noticed on reading, and what the system noticed.
     """
 
     radiograph: Radiograph
@@ -96,7 +96,7 @@ def classify_radiograph(
         seconds=seconds,
         facts=card.facts,
     )
-    notes = radiograph.source.notes
+    notes = (*radiograph.source.notes, *classification.notes)
     return RadiographAnswer(radiograph, classification, provenance, class_map, notes)
 
 

@@ -102,10 +102,13 @@ def test_three_runs_are_joined_to_one_pipeline(
     assert isinstance(whole, Predictor)
     assert isinstance(alone, Predictor)
     assert whole.network.stages == ("recognition", "manifestations", "streams")
-    said = [s.classify(phantom.scan, phantom.lungs).probabilities for s in (whole, alone)]
-    assert said[0] == said[1]
-    shown = whole.find_manifestations(phantom.scan, phantom.lungs)
-    assert set(shown.probabilities) == {"ground-glass opacity", "consolidation"}
+    both, one = (s.classify(phantom.scan, phantom.lungs) for s in (whole, alone))
+    assert both.probabilities == one.probabilities
+    signs = {sign.name: sign.probability for sign in both.manifestations}
+    assert signs == whole.find_manifestations(phantom.scan, phantom.lungs).probabilities
+    assert list(signs) == ["ground-glass opacity", "consolidation"]
+    assert not one.manifestations
+    assert "it may say where the picture comes from" in both.notes[0].message
     with pytest.raises(ConfigError, match="expected it once"):
         join_runs([streams, streams], tmp_path / "twice")
     with pytest.raises(NotMeasurableError, match="stage 'streams'"):

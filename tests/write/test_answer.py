@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from groundglass.classification import Classification
+from groundglass.classification import Classification, Manifestation
 from groundglass.deidentify import deidentify
 from groundglass.detections import Detection, Detections
 from groundglass.errors import OutputError
 from groundglass.labels import Lesion
 from groundglass.report import Answer
 from groundglass.write.answer import AnswerRecord, answer_page, write_answer
+from groundglass.write.answer_record import classification_record
 from groundglass.write.html import page
 from groundglass.write.record import record_of
 from tests.write import samples
@@ -102,6 +103,21 @@ def test_classes_are_written_with_the_boxes_behind_them(tmp_path):
     text = files[0].read_text("utf-8")
     assert "<pneumonia>" not in text
     assert "It is no diagnosis" in text
+
+
+def test_signs_beside_the_class_are_said_to_be_shown_from_their_threshold_on():
+    answer = classified()
+    signs = (Manifestation("consolidation", 0.4, 0.3), Manifestation("effusion", 0.4, 0.41))
+    found = replace(answer.classification, manifestations=signs)
+    text = answer_page(replace(answer, classification=found))
+    assert [bool(re.search(f"<td>{said} [(]from", text)) for said in ("shown", "not shown")] == [
+        True,
+        True,
+    ]
+    assert text.index("consolidation") < text.index("<td>shown") < text.index("effusion")
+    record = classification_record(found, None)
+    assert [sign.shown for sign in record.manifestations] == [True, False]
+    assert "Signs looked for" not in answer_page(answer)
 
 
 def test_the_report_shows_boxes_and_classes_where_the_system_gives_them():

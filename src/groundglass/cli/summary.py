@@ -66,6 +66,9 @@ def say_classification(record: AnswerRecord | RadiographRecord) -> None:
     for name, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
         table.add_row(printable(name), quantity(100 * probability, "%"))
     stderr().print(table)
+    for sign in found.manifestations:
+        said = "shown" if sign.shown else "not shown"
+        say(f"{printable(sign.name)}: {said}, {quantity(100 * sign.probability, '%')}")
     for one in found.evidence[:MOST_ROWS]:
         where = one.name or f"slice {one.slice + 1}"
         edges = f"rows {one.top:.0f} to {one.bottom:.0f}, columns {one.left:.0f} to {one.right:.0f}"

@@ -103,6 +103,24 @@ class DetectionsRecord(BaseModel):
     """Boxes in the order of slices."""
 
 
+class ManifestationRecord(BaseModel):
+    """A sign that the scan shows or not."""
+
+    model_config = _CONFIG
+
+    name: str
+    """What it is."""
+
+    probability: float
+    """Probability that the scan shows it, 0 to 1."""
+
+    threshold: float
+    """Probability from which the system says that it does."""
+
+    shown: bool
+    """Whether the system says that it does."""
+
+
 class ClassificationRecord(BaseModel):
     """What the scan most likely shows."""
 
@@ -132,6 +150,9 @@ class ClassificationRecord(BaseModel):
 
     evidence: list[BoxRecord] = []
     """Boxes that carried the answer, the one that weighed most first."""
+
+    manifestations: list[ManifestationRecord] = []
+    """Signs that the system looked for beside the class, each by itself."""
 
 
 def detections_record(
@@ -166,6 +187,15 @@ def classification_record(
         by_slice=None if found.by_slice is None else _rounded(found.by_slice.tolist()),
         relevance=None if found.relevance is None else _rounded([found.relevance.tolist()])[0],
         evidence=[box_record(item, names) for item in found.evidence],
+        manifestations=[
+            ManifestationRecord(
+                name=one.name,
+                probability=round(one.probability, 4),
+                threshold=one.threshold,
+                shown=one.shown,
+            )
+            for one in found.manifestations
+        ],
     )
 
 

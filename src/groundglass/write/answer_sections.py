@@ -62,6 +62,7 @@ class ClassificationSection:
     figures: list[BoxFigure]
     key_slices: list[BoxFigure]
     relevance: RelevanceCurve | None
+    manifestations: list[tuple[str, float, str, str]]
 
 
 def detections_section(answer: Answer, findings: Findings) -> DetectionsSection | None:
@@ -110,6 +111,15 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
         figures=_figures(findings, evidence, numbers),
         key_slices=_relevant_slices(findings, found.relevance),
         relevance=relevance_curve(answer, slice(0, len(findings.lungs.slices)), 1.0),
+        manifestations=[
+            (
+                one.name,
+                100.0 * one.probability,
+                _percent(one.probability),
+                f"{'shown' if one.shown else 'not shown'} (from {_percent(one.threshold)})",
+            )
+            for one in found.manifestations
+        ],
     )
 
 

@@ -1,6 +1,7 @@
 """The pipeline at work: what a picture shows, which manifestations, and where they are."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from groundglass.classification import Classification
+from groundglass.classification import Classification, Manifestation
 from groundglass.data.case import Case
 from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, CTSlices, Radiograph, Scan, Source
+from groundglass.scan import CTScan, CTSlices, Note, Radiograph, Scan, Source
 from groundglass.systems.card import Card
 from groundglass.systems.slice_segmenter import AS_IT_IS, SliceSegmenter, View
 from groundglass.systems.specialized_streams.effusion import add_effusion
@@ -36,6 +37,13 @@ _LESION, _DENSE, _EFFUSION = range(3)
 _BATCH = 8
 _LEAST_LUNG = 0.02
 """A slice counts for the class of a volume where this share of it is lung."""
+
+
+_LEARNED_SOURCES = Note(
+    "sources",
+    "The class was learned from public collections, in which it goes with the hospital, the "
+    "machine and the article: it may say where the picture comes from, not what it shows.",
+)
 
 
 class Predictor(SliceSegmenter):
@@ -128,9 +136,10 @@ class Predictor(SliceSegmenter):
         lungs: Mask | None = None,
         progress: Progress | None = None,
     ) -> Classification:
-        """What a scan or radiograph shows: its class, or else the manifestations on it.
+        """What a scan or radiograph shows: its class, and the manifestations on a CT.
 
-        A volume has the mean of its slices with lung.
+        A volume has the mean of its slices with lung. Weights without the first stage tell the
+        manifestations alone.
 
         Args:
             scan: CT volume, pictures or radiograph.
@@ -143,7 +152,13 @@ class Predictor(SliceSegmenter):
         if self.network.recognition is None:
             return self.find_manifestations(scan, lungs, progress)
         self.refuse_unknown_modality(scan)
-        return self._classify("recognition", scan, lungs, progress)
+        said = self._classify("recognition", scan, lungs, progress)
+        if self.network.manifestations is None or isinstance(scan, Radiograph):
+            return said
+        limits = self.manifestation_thresholds()
+        found = self.find_manifestations(scan, lungs).probabilities
+        signs = tuple(Manifestation(name, p, limits[name]) for name, p in found.items())
+        return replace(said, manifestations=signs)
 
     def find_manifestations(
         self,
@@ -266,6 +281,7 @@ class Predictor(SliceSegmenter):
             probabilities={n: float(p) for n, p in zip(names, whole, strict=True)},
             exclusive=exclusive,
             by_slice=by_shown if len(shown) == _count(scan) else None,
+            notes=(_LEARNED_SOURCES,) if exclusive else (),
         )
 
     def _titles(self) -> tuple[str, ...]:
