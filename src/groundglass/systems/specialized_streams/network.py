@@ -46,6 +46,7 @@ class Recognition(nn.Module):
         self.frozen = frozen
         if frozen:
             self.body.requires_grad_(False)
+            self.body.eval()
 
     def train(self, mode: bool = True) -> "Recognition":
         """Training mode; a frozen body stays in use mode."""
@@ -60,8 +61,19 @@ class Recognition(nn.Module):
         Args:
             gray: (batch, 1, row, column) from 0 to 1.
         """
+        return cast("Tensor", self.output(self.describe(gray)))
+
+    def describe(self, gray: Tensor) -> Tensor:
+        """What the last layer sees: the body's features, their mean over the picture.
+
+        Args:
+            gray: (batch, 1, row, column) from 0 to 1.
+
+        Returns:
+            (batch, channel).
+        """
         features: Tensor = self.features(self.body(as_color(gray))[-1])
-        return cast("Tensor", self.output(features.mean((2, 3))))
+        return features.mean((2, 3))
 
 
 class Manifestations(nn.Module):

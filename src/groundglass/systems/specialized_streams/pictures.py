@@ -1,6 +1,6 @@
 """Pictures as the three stages see them: local contrast enhanced, one frame for all of a series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -81,8 +81,11 @@ class EnhancedPictures(SliceDataset):
     def __getitem__(self, draw: Draw | int) -> dict[str, torch.Tensor]:
         """One picture; a training picture is fixed by run seed, epoch and series."""
         index = draw[1] if isinstance(draw, tuple) else draw
-        number = self._classes.get(self.cases[index].label, UNKNOWN_CLASS)
-        return {**super().__getitem__(draw), "class": torch.tensor(number)}
+        return {**super().__getitem__(draw), "class": self.class_of(index)}
+
+    def class_of(self, index: int) -> torch.Tensor:
+        """Index of a picture's class, or ``UNKNOWN_CLASS``."""
+        return torch.tensor(self._classes.get(self.cases[index].label, UNKNOWN_CLASS))
 
 
 class EqualSampler(EpochSampler):
@@ -93,14 +96,28 @@ class EqualSampler(EpochSampler):
         draws: Draws per epoch.
         seed: Seed of the run.
         groups: Group of each case, such as its modality and class.
+        views: Number of fixed views of each picture, drawn in place of the epoch; 0 where there
+            are none.
     """
 
     def __init__(
-        self, cases: Sequence[Case], draws: int, seed: int, groups: Sequence[object]
+        self,
+        cases: Sequence[Case],
+        draws: int,
+        seed: int,
+        groups: Sequence[object],
+        views: int = 0,
     ) -> None:
         super().__init__(cases, draws, seed)
+        self.views = views
         shares: dict[object, float] = {}
         for group, chance in zip(groups, self.chances, strict=True):
             shares[group] = shares.get(group, 0.0) + float(chance)
         chances = [c / shares[g] for g, c in zip(groups, self.chances, strict=True)]
         self.chances = np.array(chances) / sum(chances)
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Draws of the current epoch; of fixed views, which of them."""
+        random = np.random.default_rng((self.seed, self.epoch, self.views))
+        for epoch, index in super().__iter__():
+            yield (int(random.integers(self.views)) if self.views else epoch), index

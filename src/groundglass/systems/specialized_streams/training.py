@@ -1,23 +1,25 @@
 """How each stage of the pipeline is trained: one run for one stage."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from groundglass.data.case import Case
-from groundglass.data.slices import EpochSampler, SliceDataset
+from groundglass.data.slices import EpochSampler
 from groundglass.errors import CohortError
 from groundglass.labels import Lesion
 from groundglass.metrics.classification import Answers, best_threshold
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import start_encoder
 from groundglass.systems.card import Card
+from groundglass.systems.specialized_streams.features import FixedViews
 from groundglass.systems.specialized_streams.losses import (
     kinds_known,
     manifestation_loss,
@@ -56,6 +58,9 @@ class Config(RunConfig):
         encoder: Body of the recognition, or encoder of the streams.
         encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
         frozen: Whether the body of the recognition stays as it is; the publication's way.
+        views: Fixed views of each picture that the recognition learns from: a frozen body looks at
+            each of them once. With 0 every draw is a new view.
+        cache: Folder where what the body made of views is kept for other runs.
         classes: Labels of the cohort by class; cases of other labels are left out.
         modalities: What the recognition learns from: ``radiograph``, ``ct``, or ``both``, which
             are then shown equally often, as the classes are.
@@ -70,6 +75,8 @@ class Config(RunConfig):
     encoder: str = "mobilenet_v2"
     encoder_weights: str = "imagenet"
     frozen: bool = True
+    views: int = Field(default=0, ge=0)
+    cache: Path | None = None
     classes: dict[str, tuple[str, ...]] = Field(default={})
     modalities: Literal["radiograph", "ct", "both"] = "both"
     labels: tuple[Lesion, ...] = Field(
@@ -78,6 +85,15 @@ class Config(RunConfig):
     filters: tuple[int, ...] = (16, 32, 64, 64)
     shared: bool = False
     decoder_channels: int = 256
+
+    @model_validator(mode="after")
+    def _views_are_of_a_frozen_body(self) -> Self:
+        if self.views and not (self.stage == "recognition" and self.frozen):
+            raise ValueError(
+                f"views of {self.views} for a body that learns, expected a frozen one in stage "
+                "'recognition'; set views=0"
+            )
+        return self
 
     def network_settings(self) -> dict[str, NetworkSetting]:
         """Everything that shapes the network of the stage."""
@@ -123,6 +139,8 @@ class Config(RunConfig):
             kept = [c for c in cases if c.modality in wanted and c.label in known]
         else:
             kept = [c for c in cases if c.modality == "ct" and c.lesions is not None]
+        if self.stage == "manifestations":
+            kept = [case for case in kept if _tells_kinds(case)]
         if not kept:
             raise CohortError(
                 f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
@@ -130,6 +148,12 @@ class Config(RunConfig):
                 "check the tables, classes and modalities"
             )
         return kept
+
+
+def _tells_kinds(case: Case) -> bool:
+    """Whether the mask of a case names the manifestation of all that it holds."""
+    meanings = {item.partition(":")[2] for item in case.lesions_values.split()}
+    return str(int(Lesion.UNSPECIFIED)) not in meanings
 
 
 def build_network(config: Config) -> SpecializedStreams:
@@ -165,9 +189,14 @@ class Module(SystemModule):
         sampler = EpochSampler(kept, config.draws_per_epoch, config.seed, config.healthy_weight)
         if config.stage == "recognition":
             groups = [(case.modality, classes[case.label]) for case in kept]
-            sampler = EqualSampler(kept, config.draws_per_epoch, config.seed, groups)
+            sampler = EqualSampler(kept, config.draws_per_epoch, config.seed, groups, config.views)
+        pictures = EnhancedPictures(kept, config.size_px, config.augment, config.seed, classes)
+        if config.views:
+            pictures = FixedViews(
+                kept, config.size_px, config.augment, config.views, classes, config.cache
+            )
         return DataLoader(
-            EnhancedPictures(kept, config.size_px, config.augment, config.seed, classes),
+            pictures,
             batch_size=config.batch_size,
             sampler=sampler,
             drop_last=True,
@@ -180,9 +209,10 @@ class Module(SystemModule):
         """Every usable picture once, as it is but for its contrast."""
         assert isinstance(config, Config)
         kept = config.usable(cases)
-        pictures: SliceDataset = EnhancedPictures(
-            kept, config.size_px, classes=config.class_numbers()
-        )
+        classes = config.class_numbers()
+        pictures = EnhancedPictures(kept, config.size_px, classes=classes)
+        if config.views:
+            pictures = FixedViews(kept, config.size_px, classes=classes, cache=config.cache)
         return DataLoader(pictures, batch_size=config.batch_size)
 
     def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -202,9 +232,22 @@ class Module(SystemModule):
         """Those that are not frozen."""
         return [p for p in self.network.parameters() if p.requires_grad]
 
+    def on_train_start(self) -> None:
+        """Let a frozen body look at the fixed views once, before the last layer learns."""
+        for loader in (self.trainer.train_dataloader, self.trainer.val_dataloaders):
+            pictures = getattr(loader, "dataset", None)
+            if isinstance(pictures, FixedViews) and self.network.recognition is not None:
+                pictures.take_body(self.network.recognition)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """What the stage says of pictures, or of what the body made of them."""
+        if "features" in batch and self.network.recognition is not None:
+            return cast("Tensor", self.network.recognition.output(batch["features"]))
+        return cast("Tensor", self.network(batch["gray"]))
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of the stage."""
-        logits = self.network(batch["gray"])
+        logits = self.logits(batch)
         if self.config.stage == "recognition":
             loss = functional.cross_entropy(logits, batch["class"], ignore_index=UNKNOWN_CLASS)
         elif self.config.stage == "manifestations":
@@ -227,7 +270,7 @@ class Module(SystemModule):
 
     def answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities and truth, (case, class or manifestation), and whether it is known."""
-        logits = self.network(batch["gray"]).float().cpu()
+        logits = self.logits(batch).float().cpu()
         if self.config.stage == "recognition":
             true = functional.one_hot(batch["class"].cpu().clamp_min(0), logits.shape[1])
             return logits.softmax(1), true.float(), (batch["class"].cpu() >= 0)[:, None]
