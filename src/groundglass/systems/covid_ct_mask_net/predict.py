@@ -1,7 +1,7 @@
 """COVID-CT-Mask-Net at work: lesions as masks and boxes, and what a scan most likely shows."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
+from groundglass.linking import link_detections
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Scan
 from groundglass.systems.card import Card
@@ -36,6 +37,10 @@ JUDGED_SHARE = 0.25
 """Share of a scan's slices, those that look least like the first class, that its class is from."""
 
 MOST_EVIDENCE = 12
+
+LEAST_EXTENT_MM = 5.0
+"""Length along the body below which a lesion of a volume is taken for the dome of the diaphragm, the
+apex or the edge of the heart, which a slice cuts lengthwise and the next ones do not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,10 @@ class Predictor:
         return Mask.on(scan, np.stack(labels) if isinstance(scan, CTScan) else labels, Lesion)
 
     def detect(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Detections:
-        """Lesions over the threshold whose box touches the lungs, slice by slice.
+        """Lesions over the threshold at least half of whose outline is lung, slice by slice.
+
+        A lesion that for the most part lies in surer ones is left out, and so are those of a volume
+        that are shorter along the body than ``LEAST_EXTENT_MM``.
 
         Args:
             scan: CT volume or pictures.
@@ -226,10 +234,13 @@ class Predictor:
             for (index, frame, _), answer in zip(some, answers, strict=True):
                 lung = lungs.slices[index] > 0
                 threshold = self.card.lesion_threshold
-                found += self._on_slice(index, frame, answer, lung, threshold=threshold)
+                found += _apart(
+                    self._on_slice(index, frame, answer, lung, threshold=threshold), lung.shape
+                )
             done += len(some)
             if progress is not None:
                 progress(done / shown)
+        found = _lasting(scan, found)
         self._last = scan, lungs, found
         return found
 
@@ -242,12 +253,13 @@ class Predictor:
         *,
         threshold: float,
     ) -> Iterator[_Found]:
-        """Lesions of one slice over the threshold, as far as they lie in the lungs."""
+        """Lesions of one slice over the threshold, the surest first, as far as they are lung."""
         for k in torch.where(answer.scores > threshold)[0].tolist():
             mask = answer.masks[k].float().cpu().numpy()
-            inside = (frame.restore(mask) > 0.5) & lung
+            outline = frame.restore(mask) > 0.5
+            inside = outline & lung
             around = Box.around(inside)
-            if around is None:
+            if around is None or 2 * np.count_nonzero(inside) < np.count_nonzero(outline):
                 continue
             part = np.s_[around.top : around.bottom, around.left : around.right]
             detection = Detection(
@@ -310,6 +322,34 @@ class Predictor:
                     weighed.append((weight, Detection(index, box, score, kind)))
         weighed.sort(key=lambda pair: -pair[0])
         return tuple(item for _, item in weighed[:MOST_EVIDENCE])
+
+
+def _apart(found: Iterable[_Found], shape: tuple[int, int]) -> Iterator[_Found]:
+    """Lesions of one slice, the surest first, each pixel in one of them.
+
+    Those that would lose more than half to surer ones are left out: a second box on one lesion.
+    """
+    taken = np.zeros(shape, np.bool_)
+    for one in found:
+        own = one.inside & ~taken[one.part]
+        area_px = np.count_nonzero(own)
+        if 2 * area_px >= np.count_nonzero(one.inside):
+            taken[one.part] |= own
+            yield _Found(replace(one.detection, area_px=float(area_px)), one.part, own)
+
+
+def _lasting(scan: Scan, found: list[_Found]) -> list[_Found]:
+    """In volumes, those of lesions that are long enough along the body; of pictures, all."""
+    if not isinstance(scan, CTScan):
+        return found
+    boxes = Detections("covid_ct_mask_net", "", scan, tuple(one.detection for one in found))
+    long = {
+        id(item)
+        for lesion in link_detections(boxes)
+        if lesion.size_mm is not None and lesion.size_mm[0] >= LEAST_EXTENT_MM
+        for item in lesion.items
+    }
+    return [one for one in found if id(one.detection) in long]
 
 
 def box_on_slice(frame: Frame, box: list[float]) -> tuple[float, float, float, float]:
