@@ -63,6 +63,19 @@ def test_a_source_of_one_class_each_is_said(tmp_path: Path) -> None:
     assert found.label.accuracy == 1.0
 
 
+def test_cases_without_a_label_tell_the_source_alone(tmp_path: Path) -> None:
+    tables = [
+        write_source(tmp_path, "a", ("healthy", "pneumonia") * 3, 0),
+        write_source(tmp_path, "b", ("",) * 6, 255),
+    ]
+    found = measure_confounding(tables, "half")
+    assert found.source is not None
+    assert found.source.classes == {"a": 6, "b": 6}
+    assert found.label is not None
+    assert found.label.classes == {"healthy": 3, "pneumonia": 3}
+    assert not found.label_is_source
+
+
 def test_what_is_in_the_lungs_is_not_seen(tmp_path: Path) -> None:
     write_source(tmp_path, "a", ("healthy",), 0)
     picture = tmp_path / "a0-image.png"

@@ -80,8 +80,9 @@ def measure_confounding(
 ) -> Confounding:
     """Train and test a linear probe on everything but the lungs.
 
-    Cases without a label are left out. The probe is a logistic regression on a thumbnail and a gray
-    histogram of pictures, or of nine slices of a series, with the lungs and a margin blanked.
+    Cases without a label serve to tell the source alone. The probe is a logistic regression on a
+    thumbnail and a gray histogram of pictures, or of nine slices of a series, with the lungs and a
+    margin blanked.
 
     Args:
         tables: Cohort tables; each is a source.
@@ -89,7 +90,7 @@ def measure_confounding(
         progress: Told how far it is.
 
     Raises:
-        CohortError: If no case has a label.
+        CohortError: If there is one table alone and no case in it has a label.
     """
     cohorts = [Cohort.read([table]) for table in tables]
     Cohort([case for cohort in cohorts for case in cohort.cases])  # no name or patient twice
@@ -97,9 +98,8 @@ def measure_confounding(
         (case, table.stem if table.stem != "cohort" else table.parent.name)
         for table, cohort in zip(tables, cohorts, strict=True)
         for case in cohort.cases
-        if case.label
     ]
-    if not cases:
+    if len(tables) == 1 and not any(case.label for case, _ in cases):
         raise CohortError("found no case with a label, expected some; fill the label column")
     rows = []
     for done, (case, _) in enumerate(cases, start=1):
@@ -109,14 +109,16 @@ def measure_confounding(
     features = np.stack(rows)
     patients = [case.patient for case, _ in cases]
     labels, sources = [case.label for case, _ in cases], [source for _, source in cases]
-    pairs = {(source, label) for label, source in zip(labels, sources, strict=True)}
+    labeled = [k for k, label in enumerate(labels) if label]
+    pairs = {(sources[k], labels[k]) for k in labeled}
+    known = {label for _, label in pairs}
     return Confounding(
         name=name,
         sources=tuple(dict.fromkeys(sources)),
         patients=len(set(patients)),
-        label=tell(features, labels, patients),
+        label=tell(features[labeled], [labels[k] for k in labeled], [patients[k] for k in labeled]),
         source=tell(features, sources, patients),
-        label_is_source=len(set(labels)) > 1 and len(pairs) == len(set(sources)),
+        label_is_source=len(known) > 1 and len(pairs) == len({source for source, _ in pairs}),
     )
 
 
@@ -141,6 +143,8 @@ def tell(
     Returns:
         ``None`` where there are fewer than two names, or a name has fewer than two patients.
     """
+    if not names:
+        return None
     classes, index = np.unique(list(names), return_inverse=True)
     people, person = np.unique(list(patients), return_inverse=True)
     each = [len(set(person[index == k].tolist())) for k in range(len(classes))]
