@@ -48,6 +48,8 @@ class Classification:
         evidence: Boxes that carried the answer, the one that weighed most first.
         notes: What the system noticed on the way.
         manifestations: Signs that the system looked for beside the class, each by itself.
+        calibrated: Whether the probabilities were brought to agree with how often they are right,
+            on scans that were not learned from.
 
     Raises:
         ValueError: If a probability is not within 0 to 1, or shapes do not fit.
@@ -62,6 +64,7 @@ class Classification:
     evidence: tuple[Detection, ...] = ()
     notes: tuple[Note, ...] = ()
     manifestations: tuple[Manifestation, ...] = ()
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

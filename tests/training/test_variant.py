@@ -1,11 +1,12 @@
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from groundglass.errors import ConfigError, WeightsError
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.training import Config
-from groundglass.systems.card import read_card
+from groundglass.systems.card import read_card, write_card
 from groundglass.training.run import Run
 from groundglass.training.variant import make_variant
 from groundglass.weights import sha256_of
@@ -20,6 +21,15 @@ def test_a_variant_has_the_weights_of_its_run_and_other_settings(
     assert (config.threads, config.seed) == (1, 7)
     assert read_card(made.card).weights.config == config.digest()
     assert load_system(str(made.folder)).card.weights.config == config.digest()
+
+
+def test_what_was_found_after_training_stays_known(undisturbed: Run, tmp_path: Path) -> None:
+    run = Run(copytree(undisturbed.folder, tmp_path / "run"))
+    card = read_card(run.card)
+    network = {**card.network, "temperature": 1.5}
+    write_card(card.model_copy(update={"network": network}), run.card)
+    made = make_variant(run, tmp_path / "variant", ["seed=7"])
+    assert read_card(made.card).network == network
 
 
 def test_settings_that_need_other_weights_are_refused(undisturbed: Run, tmp_path: Path) -> None:

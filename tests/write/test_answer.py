@@ -120,6 +120,16 @@ def test_signs_beside_the_class_are_said_to_be_shown_from_their_threshold_on():
     assert "Signs looked for" not in answer_page(answer)
 
 
+def test_calibrated_probabilities_are_said_to_be_so():
+    answer = classified()
+    assert "calibrated" not in answer_page(answer)
+    found = replace(answer.classification, calibrated=True)
+    assert "were calibrated on the validation scans" in answer_page(
+        replace(answer, classification=found)
+    )
+    assert classification_record(found, None).calibrated
+
+
 def test_the_report_shows_boxes_and_classes_where_the_system_gives_them():
     plain = samples.report()
     assert "Lesions as boxes" not in page(plain)

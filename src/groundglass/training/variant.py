@@ -31,7 +31,7 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
     copyfile(run.weights, made.weights)
     weights = card.weights.model_copy(update={"config": config.digest()})
-    changes = {"network": config.network_settings(), "weights": weights}
+    changes = {"network": {**card.network, **config.network_settings()}, "weights": weights}
     write_card(card.model_copy(update=changes), made.card)
     replace_text(made.config, config.dump())
     return made

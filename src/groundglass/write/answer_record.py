@@ -154,6 +154,10 @@ class ClassificationRecord(BaseModel):
     manifestations: list[ManifestationRecord] = []
     """Signs that the system looked for beside the class, each by itself."""
 
+    calibrated: bool = False
+    """Whether the probabilities were brought to agree with how often they are right, on scans that
+    were not learned from."""
+
 
 def detections_record(
     detections: Detections, lesions: list[LinkedLesion], names: tuple[str, ...] | None
@@ -196,6 +200,7 @@ def classification_record(
             )
             for one in found.manifestations
         ],
+        calibrated=found.calibrated,
     )
 
 

@@ -63,6 +63,7 @@ class ClassificationSection:
     key_slices: list[BoxFigure]
     relevance: RelevanceCurve | None
     manifestations: list[tuple[str, float, str, str]]
+    calibrated: bool
 
 
 def detections_section(answer: Answer, findings: Findings) -> DetectionsSection | None:
@@ -120,6 +121,7 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
             )
             for one in found.manifestations
         ],
+        calibrated=found.calibrated,
     )
 
 

@@ -102,6 +102,7 @@ class Predictor:
             exclusive=True,
             relevance=self._relevance(answer, volume),
             notes=volume.notes,
+            calibrated=self.temperature != 1.0,
         )
 
     def judge(self, volume: PreparedVolume) -> Answer:
