@@ -40,7 +40,7 @@ def test_the_percentage_of_opacity_is_near_the_truth(phantom: Phantom, scan: Pat
     )
     expected = ["reading", "lungs", "lesions", "quality", "regions", "scores"]
     assert list(dict.fromkeys(stages)) == expected
-    assert report.provenance.lungs_method == "threshold"
+    assert report.provenance.lungs_method == "threshold+network"
     assert not report.withheld
     assert opacity.interval is not None
     assert opacity.interval[0] < opacity.value < opacity.interval[1]

@@ -9,7 +9,6 @@ from groundglass.classification import Classification
 from groundglass.detections import Detections
 from groundglass.errors import GeometryError, NotMeasurableError
 from groundglass.findings import Findings
-from groundglass.lungs import LUNG_METHODS, find_lungs
 from groundglass.lungs.lobes import check_lobes, outside_lobes
 from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
@@ -22,14 +21,17 @@ from groundglass.score import Score
 from groundglass.severity.intervals import score_with_intervals
 from groundglass.systems import Card, Segmenter, load_system
 from groundglass.systems.card import AnswerKind
+from groundglass.systems.scan_lungs import (
+    DEFAULT_LUNGS,
+    Found,
+    check_lung_method,
+    find_scan_lungs,
+)
 from groundglass.systems.system import (
-    PICTURE_LUNGS_SYSTEM,
     Classifier,
     Detector,
     VariantSegmenter,
     find_card,
-    load_lung_network,
-    lung_finder,
     need_answer,
 )
 
@@ -40,8 +42,6 @@ Check = Callable[[Scan], object]
 """Called with the scan once it is read, before the long work; raises to stop."""
 
 DEFAULT_SYSTEM = "baseline_unet"
-
-DEFAULT_LUNGS = "threshold"
 
 
 @dataclass
@@ -92,8 +92,8 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         series: Series to read where a folder holds several.
         tolerate: Names of oddities to accept; each becomes a note in the report.
         device: Where the network runs.
-        lungs: How the lungs of volumes are found: ``threshold``, ``unet``, or the folder of a run
-            of ``lung_unet``.
+        lungs: How the lungs of volumes are found: ``threshold+network``, ``threshold``, ``unet``,
+            or the folder of a run of ``lung_unet``.
         lobes: Mask of lobes or folder of such masks, or ``lungmask``; by default they are
             estimated.
         uncertainty: Whether the system looks at variants of the scan as well, which widen the
@@ -206,7 +206,7 @@ def find_lungs_in(
     """Read a chest CT and find its lungs; arguments and errors as for :func:`analyze`."""
     stages = _Stages(progress)
     stages.begin("reading")
-    _check_lungs(lungs)
+    check_lung_method(lungs)
     scan = read(path, series=series, tolerate=tolerate)
     found, _, notes = _lungs_of(scan, None, device, stages, lungs)
     stages.end()
@@ -303,7 +303,7 @@ def _segment(
     request: _Request, stages: _Stages
 ) -> tuple[Segmenter, Findings, str, tuple[Note, ...]]:
     need_answer(find_card(request.system)[0], "segment")  # told before the long work
-    _check_lungs(request.lungs)
+    check_lung_method(request.lungs)
     stages.begin("reading")
     scan = read(request.path, series=request.series, tolerate=request.tolerate)
     if stages.check is not None:
@@ -369,32 +369,12 @@ def _with_regions(
     return known, f"{found.source}, {given.source}", given.notes
 
 
-def _check_lungs(method: str) -> None:
-    """Tell a way to find lungs that there is not, or has no weights, before the long work."""
-    if method not in LUNG_METHODS:
-        load_lung_network(method, "cpu")
-
-
 def _lungs_of(
     scan: Scan,
     segmenter: Segmenter | None,
     device: str,
     stages: _Stages,
     method: str = DEFAULT_LUNGS,
-) -> tuple[Mask, str, tuple[Note, ...]]:
-    """Lungs, the name of the method, and what was noticed."""
+) -> Found:
     stages.begin("lungs")
-    if isinstance(scan, CTScan):
-        if method in LUNG_METHODS:
-            lungs, notes = find_lungs(scan, method)
-            return lungs, method, notes
-        network = load_lung_network(method, device)
-        lungs, notes = network.find_volume_lungs(scan, stages.tell)
-        return lungs, network.card.name, notes
-    lungs = lung_finder(segmenter, device).find_lungs(scan, stages.tell)
-    empty = [name for name, s in zip(scan.names, lungs.slices, strict=True) if not s.any()]
-    if not empty:
-        return lungs, PICTURE_LUNGS_SYSTEM, ()
-    shown = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
-    note = Note("no-lungs", f"No lung was found on {len(empty)} of the pictures: {shown}.")
-    return lungs, PICTURE_LUNGS_SYSTEM, (note,)
+    return find_scan_lungs(scan, method, segmenter=segmenter, device=device, progress=stages.tell)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from groundglass.analyze import analyze as analyze_function
 from groundglass.cli import app
-from groundglass.cli.options import DEFAULT_SYSTEM
+from groundglass.cli.options import DEFAULT_LUNGS, DEFAULT_SYSTEM
 from groundglass.errors import GeometryError, UnreadableScanError
 from groundglass.labels import Lesion, Lung
 from groundglass.provenance import describe
@@ -84,7 +84,7 @@ def test_analyze_passes_on_every_option(asked, report, tmp_path):
         "tolerate": ["gap", "tilt"],
         "device": "cuda",
         "lobes": "lobes.nii.gz",
-        "lungs": "threshold",
+        "lungs": "threshold+network",
         "classifier": None,
         "uncertainty": True,
     }
@@ -103,9 +103,10 @@ def test_a_format_that_the_scan_does_not_allow_is_refused_once_it_is_read(asked,
     assert asked == {}
 
 
-def test_the_default_system_is_that_of_the_library():
+def test_the_defaults_are_those_of_the_library():
     parameters = inspect.signature(analyze_function).parameters
     assert parameters["system"].default == DEFAULT_SYSTEM
+    assert parameters["lungs"].default == DEFAULT_LUNGS
 
 
 def test_withheld_scores_end_with_code_3_and_the_reason_in_one_line(

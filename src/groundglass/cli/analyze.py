@@ -8,6 +8,7 @@ import typer
 from groundglass.cli.console import progress_bar, quiet_native_libraries, say_json
 from groundglass.cli.deidentify import Dates, Deidentify, KeyFile, deidentification
 from groundglass.cli.options import (
+    DEFAULT_LUNGS,
     DEFAULT_SYSTEM,
     Device,
     Json,
@@ -49,7 +50,7 @@ def analyze(
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
-    lungs: Lungs = "threshold",
+    lungs: Lungs = DEFAULT_LUNGS,
     lobes: Lobes = None,
     radiomics: Annotated[
         bool,
@@ -151,7 +152,7 @@ def lungs(
     series: Series = None,
     tolerate: Tolerate = None,
     device: Device = "cpu",
-    method: Lungs = "threshold",
+    method: Lungs = DEFAULT_LUNGS,
 ) -> None:
     """Write the mask of the lungs alone."""
     from groundglass.analyze import find_lungs_in

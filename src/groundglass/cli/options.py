@@ -71,10 +71,14 @@ Lungs = Annotated[
     str,
     typer.Option(
         "--lungs",
-        help="How the lungs of volumes are found: threshold, unet, or folder of a lung_unet run.",
+        help="How the lungs of volumes are found: threshold+network, threshold, hull, unet, or the "
+        "folder of a lung_unet run.",
         metavar="NAME",
     ),
 ]
+
+DEFAULT_LUNGS = "threshold+network"
+"""How lungs are found where no way is named."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 

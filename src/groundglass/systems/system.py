@@ -95,6 +95,28 @@ class LungFinder(Protocol):
 
 
 @runtime_checkable
+class LungMapper(Protocol):
+    """A system that gives the probability of lung on slices of a volume."""
+
+    def lung_probability(
+        self,
+        scan: CTScan,
+        lungs: Mask,
+        numbers: Sequence[int],
+        progress: Progress | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """Probability of lung, 0 to 1, (row, column) of the scan, for each of some slices.
+
+        Args:
+            scan: CT volume.
+            lungs: Its lungs as far as they are known; what lies far from them is not looked at.
+            numbers: Numbers of the slices.
+            progress: Told how far it is.
+        """
+        ...
+
+
+@runtime_checkable
 class VolumeLungFinder(Protocol):
     """A system that finds the lungs of volumes.
 
@@ -228,7 +250,7 @@ def load_lung_network(name: str, device: str) -> VolumeLungFinder:
         WeightsError: If it has no weights.
     """
     if name != "unet" and not (Path(name) / "card.yaml").is_file():
-        raise UnknownNameError.of("way to find lungs", name, ("threshold", "unet", "RUN"))
+        raise UnknownNameError.of("way to find lungs", name, ("threshold+network", "threshold", "hull", "unet", "RUN"))
     card, folder = find_card(LUNG_NETWORK if name == "unet" else name)
     need_answer(card, "lungs")
     if card.weights is None:
