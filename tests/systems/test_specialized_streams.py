@@ -123,6 +123,9 @@ def test_the_command_joins_runs(recognition: Path, tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert read_card(out / "card.yaml").answers == ("classify",)
+    of_rays = untrained_run(tmp_path / "rays", *RECOGNITION, "modalities=radiograph")
+    with pytest.raises(ConfigError, match="use it by itself"):
+        join_runs([of_rays, manifestations], tmp_path / "refused")
 
 
 def test_weights_of_ct_refuse_a_radiograph_and_the_other_way_round(

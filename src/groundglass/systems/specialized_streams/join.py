@@ -30,7 +30,8 @@ def join_runs(runs: Sequence[Path], folder: Path) -> Card:
         The card of the pipeline.
 
     Raises:
-        ConfigError: If a run is of another system, or two hold the same stage.
+        ConfigError: If a run is of another system, two hold the same stage, or the first stage
+            never saw a CT.
         WeightsError: If weights are missing or were changed.
         OutputError: If the folder exists.
     """
@@ -40,6 +41,11 @@ def join_runs(runs: Sequence[Path], folder: Path) -> Card:
     _refuse_strangers(runs, cards)
     weights = [_checked(run, card) for run, card in zip(runs, cards, strict=True)]
     settings = {name: value for card in cards for name, value in card.network.items()}
+    if settings.get("recognition_modalities") == "radiograph":
+        raise ConfigError(
+            "found a recognition stage that learned from radiographs alone, expected one that "
+            "knows CT, which the other stages look at; use it by itself"
+        )
     stages = build_stages(settings).stages
     content = save({n: v for run in weights for n, v in load_file(run).items()})
     folder.mkdir(parents=True)
