@@ -48,3 +48,14 @@ def test_each_lung_is_nearly_one_piece(found):
         inside = mask.array == lung
         largest = cc3d.largest_k(inside, k=1, connectivity=26)
         assert np.sum(largest > 0) > 0.995 * inside.sum()
+
+
+def test_no_part_of_a_slice_is_fat_or_bowel_below_the_lungs(found):
+    """Fat beside the bowel has no lung around it; air in it would be bowel's."""
+    cc3d = pytest.importorskip("cc3d")
+    scan, mask, _ = found
+    for pixels, hu in zip(mask.array, scan.slices, strict=True):
+        parts = cc3d.connected_components((pixels > 0).view(np.uint8), connectivity=4)
+        sizes = np.bincount(parts.ravel())
+        for part in np.flatnonzero(sizes > 100)[1:]:
+            assert np.median(hu[parts == part]) < -300

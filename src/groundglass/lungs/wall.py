@@ -58,6 +58,12 @@ TALL_MM = 10.0
 SPECK_MM = 2.0
 """Radius of what is too small to be more than chance."""
 
+SMALL_MM2 = 500.0
+"""A smaller part on a slice has to touch lung; fat and bowel below the lung do not."""
+
+TOUCHING = 0.1
+"""Share of its rim that is lung where a small part touches it."""
+
 
 def fill_to_wall(scan: CoarseScan, lungs: NDArray[np.uint8], middle: float) -> NDArray[np.uint8]:
     """Lungs with what is consolidated between aerated lung and the ribs.
@@ -87,9 +93,25 @@ def fill_to_wall(scan: CoarseScan, lungs: NDArray[np.uint8], middle: float) -> N
         between = wanted[number][rays.direction] & (rays.away > near) & (rays.away <= far)
         tissue = (between & ~find_fluid(scan, number)).astype(np.uint8)
         solid = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, scan.disk(SPECK_MM)) > 0
-        new = solid & (lungs[number] == 0)
+        new = _touching(scan, solid & (lungs[number] == 0), lungs[number] > 0)
         filled[number][new] = side[number][rays.direction][new]
     return filled
+
+
+def _touching(
+    scan: CoarseScan, new: NDArray[np.bool_], lung: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """New lung on a slice without small parts that hardly touch the old."""
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(new.view(np.uint8), connectivity=4)
+    kept = new.copy()
+    for part in range(1, count):
+        if boxes[part, cv2.CC_STAT_AREA] * scan.pixel_mm**2 >= SMALL_MM2:
+            continue
+        here = (parts == part).view(np.uint8)
+        rim = (cv2.dilate(here, np.ones((3, 3), np.uint8)) > 0) & (here == 0)
+        if np.count_nonzero(lung & rim) < TOUCHING * np.count_nonzero(rim):
+            kept[here > 0] = False
+    return kept
 
 
 def _surrounded(scan: CoarseScan, reaches: NDArray[np.bool_], gap_mm: Map) -> NDArray[np.bool_]:
