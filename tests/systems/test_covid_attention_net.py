@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import nn
 
 from groundglass.data.augment import AugmentConfig
@@ -218,6 +217,8 @@ def test_recurrent_weights_start_with_a_variance_of_a_hundredth() -> None:
 def test_by_volume_no_running_statistics_are_kept() -> None:
     network = CovidAttentionNet(Shape("tu-resnet10t", lstm_width=4, attention_width=4))
     assert not [name for name, _ in network.encoder.named_buffers()]
+    network.start_recurrence(0.01)
+    assert network.lstm.weight_ih_l0.std().item() == pytest.approx(0.01, rel=0.1)
     frozen = CovidAttentionNet(SMALL).train()
     assert frozen.training
     assert not any(m.training for m in frozen.modules() if isinstance(m, nn.BatchNorm2d))
@@ -293,12 +294,13 @@ def test_a_case_of_no_known_class_is_refused(cohort_table: Path) -> None:
         VolumeDataset([case], CLASSES, Preparation((32, 32)))
 
 
-def test_more_than_one_volume_a_step_is_refused() -> None:
-    with pytest.raises(ValidationError, match="batch_size=1"):
-        Config.model_validate(
-            {"system": "covid_attention_net", "encoder": "resnet18", "encoder_weights": "none",
-             "classes": CLASSES, "batch_size": 2}
-        )  # fmt: skip
+def test_of_several_volumes_a_step_each_gives_as_many_slices(cohort_table: Path) -> None:
+    cases = Cohort.read([cohort_table]).split("train")[:3]
+    settings = ["batch_size=3", "slices=40", "draws_per_epoch=3"]
+    batch = next(iter(Module.train_data(Config.load(SMOKE, settings), cases)))
+    assert batch["gray"].shape == (3, 40, 32, 32)
+    one = next(iter(Module.train_data(Config.load(SMOKE, ["slices=40"]), cases)))
+    assert one["gray"].shape[1] < 40
 
 
 def test_the_body_learns_at_a_rate_of_its_own() -> None:

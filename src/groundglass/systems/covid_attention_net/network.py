@@ -27,9 +27,6 @@ BatchNorm = Literal["volume", "running", "frozen"]
 """Statistics of batch normalization: of the slices at hand, as published; running means of the
 training; or those of the start weights, kept."""
 
-_LSTM_DEVIATION = 0.1
-"""Of the recurrent weights at the start: a variance of 0.01."""
-
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -123,9 +120,17 @@ class CovidAttentionNet(nn.Module):
             None if shape.ablation == "N-SLA" else SliceAttention(width, shape.attention_width)
         )
         self.output = nn.Linear(width, shape.classes)
+        self.start_recurrence()
+
+    def start_recurrence(self, deviation: float = 0.1) -> None:
+        """Draw the recurrent weights anew, by default with the published variance of 0.01.
+
+        Args:
+            deviation: Their standard deviation.
+        """
         for name, parameter in self.lstm.named_parameters():
             if name.startswith("weight"):
-                nn.init.normal_(parameter, 0.0, _LSTM_DEVIATION)
+                nn.init.normal_(parameter, 0.0, deviation)
             else:
                 nn.init.zeros_(parameter)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -44,8 +44,10 @@ class Config(RunConfig):
         lung_mask: Mask beside each slice.
         region: What the input shows.
         enhancement: How slices are enhanced.
+        lstm_deviation: Deviation of the recurrent weights at the start.
         body_rate: Share of the learning rate that the body takes.
-        slices: Slices drawn from a volume in training, and at once in the body in use.
+        slices: Slices drawn from a volume in training, and at once in the body in use; of a shorter
+            volume all, or, where a step has several volumes, some of them twice.
         elastic_px: Largest shift where a slice is bent.
         rebalance: Whether volumes of rare classes are drawn more often.
         cache: Folder where prepared volumes are kept; in memory if not given.
@@ -62,18 +64,12 @@ class Config(RunConfig):
     lung_mask: LungMask = "hull"
     region: Region = "slice"
     enhancement: Enhancement = "none"
+    lstm_deviation: float = Field(default=0.1, gt=0.0)
     body_rate: float = Field(default=1.0, gt=0.0)
     slices: int = Field(default=50, ge=2)
     elastic_px: float = 0.0
     rebalance: bool = True
     cache: Path | None = None
-
-    @field_validator("batch_size")
-    @classmethod
-    def _one_volume_a_step(cls, size: int) -> int:
-        if size != 1:
-            raise ValueError("volumes have unlike numbers of slices: one a step, batch_size=1")
-        return size
 
     @property
     def shape(self) -> Shape:
@@ -122,20 +118,28 @@ class Module(SystemModule):
     @classmethod
     def start(cls, config: Config, patients: list[str]) -> "Module":
         """Module with start weights in the body."""
-        return cls(CovidAttentionNet(config.shape, config.encoder_weights), config, patients)
+        network = CovidAttentionNet(config.shape, config.encoder_weights)
+        network.start_recurrence(config.lstm_deviation)
+        return cls(network, config, patients)
 
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Volumes to learn from, a class as often as any other, some slices of each."""
         assert isinstance(config, Config)
         volumes = VolumeDataset(cases, config.classes, config.preparation, config.cache)
-        drawn = volumes.drawing(config.slices, config.augment, config.elastic_px, config.seed)
+        drawn = volumes.drawing(
+            config.slices,
+            config.augment,
+            config.elastic_px,
+            config.seed,
+            fill=config.batch_size > 1,
+        )
         sampler = VolumeSampler(
             drawn, config.draws_per_epoch, config.seed, rebalance=config.rebalance
         )
         return DataLoader(
             drawn,
-            batch_size=1,
+            batch_size=config.batch_size,
             sampler=sampler,
             num_workers=config.workers,
             persistent_workers=config.workers > 0,

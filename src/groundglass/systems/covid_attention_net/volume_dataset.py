@@ -53,9 +53,16 @@ class VolumeDataset(Dataset[dict[str, torch.Tensor]]):
         self._cache = cache
         self._kept: dict[int, PreparedVolume | Path] = {}
         self._augment: tuple[AugmentConfig, float, int, int] | None = None
+        self._fill = False
 
     def drawing(
-        self, slices: int, augment: AugmentConfig, elastic_px: float, seed: int
+        self,
+        slices: int,
+        augment: AugmentConfig,
+        elastic_px: float,
+        seed: int,
+        *,
+        fill: bool = False,
     ) -> "VolumeDataset":
         """The same volumes as training sees them.
 
@@ -64,10 +71,12 @@ class VolumeDataset(Dataset[dict[str, torch.Tensor]]):
             augment: How far a volume is changed.
             elastic_px: How far it is bent.
             seed: Seed of the run.
+            fill: Whether a shorter volume gives some slices twice, so that all have as many.
         """
         drawn = VolumeDataset((), (), self.preparation, self._cache)
         drawn.cases, drawn.labels, drawn._kept = self.cases, self.labels, self._kept
         drawn._augment = (augment, elastic_px, slices, seed)
+        drawn._fill = fill
         return drawn
 
     def __len__(self) -> int:
@@ -83,8 +92,8 @@ class VolumeDataset(Dataset[dict[str, torch.Tensor]]):
         if self._augment is not None:
             augment, elastic_px, slices, seed = self._augment
             random = np.random.default_rng((seed, epoch, index, 1))
-            count = min(slices, len(gray))
-            chosen = np.sort(random.choice(len(gray), count, replace=False))
+            count = slices if self._fill else min(slices, len(gray))
+            chosen = np.sort(random.choice(len(gray), count, replace=count > len(gray)))
             changed = VolumeAugment(
                 augment, elastic_px, self.preparation.size_px, (seed, epoch, index)
             )
