@@ -7,6 +7,7 @@ from groundglass.errors import EmptyMaskError
 from groundglass.labels import Lung
 from groundglass.lungs.airways import find_airways
 from groundglass.lungs.body import find_air, find_body
+from groundglass.lungs.bowel import find_bowel
 from groundglass.lungs.coarse import CoarseScan
 from groundglass.lungs.fill import fill_lungs
 from groundglass.lungs.refine import refine
@@ -39,6 +40,8 @@ def lungs_by_threshold(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
     air[airways > 0] = 0
     middle = _middle(body)
     aerated = find_sides(coarse, air, middle)
+    barred = airways | find_bowel(coarse, aerated)
+    aerated[barred > 0] = 0
     if not _shows_chest(aerated, body):
         raise EmptyMaskError(
             f"found no lung in '{scan.source.name}', expected a chest CT; check that the scan "
@@ -46,8 +49,8 @@ def lungs_by_threshold(scan: CTScan) -> tuple[Mask, tuple[Note, ...]]:
         )
     whole = fill_lungs(coarse, aerated)
     whole = fill_lungs(coarse, fill_to_wall(coarse, whole, middle))
-    whole[airways > 0] = 0
-    lungs = refine(scan, coarse, whole, airways)
+    whole[barred > 0] = 0
+    lungs = refine(scan, coarse, whole, barred)
     return Mask.on(scan, lungs, Lung), tuple(note_lungs(scan, aerated, lungs))
 
 
