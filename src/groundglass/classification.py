@@ -50,6 +50,7 @@ class Classification:
         manifestations: Signs that the system looked for beside the class, each by itself.
         calibrated: Whether the probabilities were brought to agree with how often they are right,
             on scans that were not learned from.
+        trained_on: What the weights learned from, in words; empty where it is not said.
 
     Raises:
         ValueError: If a probability is not within 0 to 1, or shapes do not fit.
@@ -65,6 +66,7 @@ class Classification:
     notes: tuple[Note, ...] = ()
     manifestations: tuple[Manifestation, ...] = ()
     calibrated: bool = False
+    trained_on: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

@@ -123,11 +123,14 @@ def test_signs_beside_the_class_are_said_to_be_shown_from_their_threshold_on():
 def test_calibrated_probabilities_are_said_to_be_so():
     answer = classified()
     assert "calibrated" not in answer_page(answer)
-    found = replace(answer.classification, calibrated=True)
-    assert "were calibrated on the validation scans" in answer_page(
-        replace(answer, classification=found)
+    found = replace(answer.classification, calibrated=True, trained_on="some <phantoms>.")
+    text = answer_page(replace(answer, classification=found))
+    assert "were calibrated on the validation scans" in text
+    assert re.search(
+        "look most like[.]\\s+Its weights were trained on: some &lt;phantoms&gt;[.]\\s", text
     )
-    assert classification_record(found, None).calibrated
+    record = classification_record(found, None)
+    assert (record.calibrated, record.trained_on) == (True, "some <phantoms>.")
 
 
 def test_the_report_shows_boxes_and_classes_where_the_system_gives_them():

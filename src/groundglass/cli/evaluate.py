@@ -114,7 +114,7 @@ def evaluate_relevance(
 @commands.command()
 def bench(
     system: SystemOrRun = "baseline_unet",
-    slices: Annotated[int, typer.Option(min=36, help="Slices of the scan.")] = 300,
+    slices: Annotated[int, typer.Option(min=200, help="Slices of the scan.")] = 300,
     results: Results = Path("benchmarks"),
 ) -> None:
     """Time every stage on a scan of a usual size, and measure its memory."""

@@ -158,6 +158,9 @@ class ClassificationRecord(BaseModel):
     """Whether the probabilities were brought to agree with how often they are right, on scans that
     were not learned from."""
 
+    trained_on: str = ""
+    """What the weights learned from, in words; empty where it is not said."""
+
 
 def detections_record(
     detections: Detections, lesions: list[LinkedLesion], names: tuple[str, ...] | None
@@ -201,6 +204,7 @@ def classification_record(
             for one in found.manifestations
         ],
         calibrated=found.calibrated,
+        trained_on=found.trained_on,
     )
 
 

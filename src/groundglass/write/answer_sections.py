@@ -64,6 +64,7 @@ class ClassificationSection:
     relevance: RelevanceCurve | None
     manifestations: list[tuple[str, float, str, str]]
     calibrated: bool
+    trained_on: str
 
 
 def detections_section(answer: Answer, findings: Findings) -> DetectionsSection | None:
@@ -122,6 +123,7 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
             for one in found.manifestations
         ],
         calibrated=found.calibrated,
+        trained_on=found.trained_on.rstrip("."),
     )
 
 

@@ -103,6 +103,7 @@ class Predictor:
             relevance=self._relevance(answer, volume),
             notes=volume.notes,
             calibrated=self.temperature != 1.0,
+            trained_on=self.card.weights.trained_on,
         )
 
     def judge(self, volume: PreparedVolume) -> Answer:
