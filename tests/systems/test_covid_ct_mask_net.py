@@ -30,7 +30,7 @@ CLASSES = ("stage=classes", "network.ranked=24", "network.class_units=16", "trai
 
 class TestCovidCtMaskNet(SystemTester):
     name = "covid_ct_mask_net"
-    parameters_m = 1.59
+    parameters_m = 1.58
     published_parameters_m = 11.45
     published_settings = (
         *("network.encoder=resnet34", "network.pyramid_channels=256", "network.mask_units=256"),
@@ -171,11 +171,16 @@ def test_boxes_of_a_slice_do_not_depend_on_its_batch(small: CovidCtMaskNet) -> N
     torch.testing.assert_close(both.features[1], second.features[0], atol=1e-4, rtol=1e-4)
 
 
+def labeled_batch() -> dict[str, torch.Tensor]:
+    gray = torch.rand(2, 1, 96, 128)
+    return {"gray": gray, "label": torch.tensor([0, 2]), "case": torch.tensor([0, 1])}
+
+
 def gradients(trained: str) -> dict[str, bool]:
     """Parts of the network that a step of the second stage moves."""
     torch.manual_seed(0)
     module = Module.start(config(*CLASSES, f"trained={trained}"), [])
-    batch = {"gray": torch.rand(2, 1, 96, 128), "label": torch.tensor([0, 2])}
+    batch = labeled_batch()
     module.losses(batch)["loss"].backward()
     rcnn = module.network.lesions
     parts = {
@@ -210,6 +215,25 @@ def test_a_gradient_reaches_nothing_but_s_when_s_is_trained() -> None:
     assert not any(reached.values())
 
 
+@pytest.mark.parametrize(("trained", "times"), [("S", 1), ("S+BN", 2)])
+def test_boxes_are_looked_for_once_a_slice_where_no_step_moves_them(
+    trained: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    module = Module.start(config(*CLASSES, f"trained={trained}"), [])
+    module.train()
+    asked = []
+    rank = module.network.rank
+    monkeypatch.setattr(module.network, "rank", lambda gray: asked.append(1) or rank(gray))
+    batch = labeled_batch()
+    first, second = (module.losses(batch)["loss"] for _ in range(2))
+    assert len(asked) == times
+    torch.testing.assert_close(first, second)
+    module.eval()
+    module.losses({**batch, "gray": torch.rand(2, 1, 96, 128)})
+    assert len(asked) == times + 1, "a validation slice is another slice"
+
+
 def test_with_batch_norm_only_scale_and_offset_of_the_encoder_are_moved_besides_s() -> None:
     module = Module.start(config(*CLASSES, "trained=S+BN"), [])
     groups = {group["name"]: group["params"] for group in module.groups}
@@ -225,7 +249,7 @@ def test_batch_statistics_stay_frozen_while_classes_are_trained() -> None:
     module = Module.start(config(*CLASSES, "trained=all"), [])
     module.train()
     before = {k: v.clone() for k, v in module.network.state_dict().items() if "running" in k}
-    batch = {"gray": torch.rand(2, 1, 96, 128), "label": torch.tensor([0, 2])}
+    batch = labeled_batch()
     module.losses(batch)["loss"].backward()
     after = module.network.state_dict()
     assert before

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.analyze import analyze
+from groundglass.analyze import analyze, classify
 from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.data.phantom import Phantom
 from groundglass.data.phantom_files import write_phantom
 from groundglass.detections import Detections
-from groundglass.errors import CohortError, WeightsError
+from groundglass.errors import CohortError, UnknownNameError
 from groundglass.scan import CTSlices
 from groundglass.systems import load_system
 from groundglass.systems.card import home
@@ -172,7 +172,12 @@ def test_a_scan_is_analyzed_with_a_run(classes_run: Path, phantom: Phantom, tmp_
     assert report.provenance.system == "covid_ct_mask_net"
 
 
-def test_without_shipped_weights_it_says_so(tmp_path: Path, phantom: Phantom) -> None:
+def test_the_shipped_weights_find_lesions_and_tell_no_classes(
+    tmp_path: Path, phantom: Phantom
+) -> None:
     scan = write_phantom(phantom, tmp_path / "scan", "nifti")
-    with pytest.raises(WeightsError, match="found no weights for 'covid_ct_mask_net'"):
-        analyze(scan, system="covid_ct_mask_net", tolerate=["thick-slices"])
+    report = analyze(scan, system="covid_ct_mask_net", tolerate=["thick-slices"])
+    assert report.detections is not None
+    assert report.classification is None
+    with pytest.raises(UnknownNameError, match="does not classify"):
+        classify(scan, system="covid_ct_mask_net", tolerate=["thick-slices"])

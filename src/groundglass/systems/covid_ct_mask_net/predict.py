@@ -39,8 +39,8 @@ JUDGED_SHARE = 0.25
 MOST_EVIDENCE = 12
 
 LEAST_EXTENT_MM = 5.0
-"""Length along the body below which a lesion of a volume is taken for the dome of the diaphragm, the
-apex or the edge of the heart, which a slice cuts lengthwise and the next ones do not show."""
+"""Length along the body below which a lesion of a volume is taken for the dome of the diaphragm,
+the apex or the edge of the heart, which a slice cuts lengthwise and the next ones do not show."""
 
 
 @dataclass(frozen=True, slots=True)

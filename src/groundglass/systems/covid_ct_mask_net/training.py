@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,7 @@ class Module(SystemModule):
                 parameter.requires_grad_(True)
         self._precision: MeanAveragePrecision | None = None
         self._classes: ClassCounts | None = None
+        self._seen: dict[tuple[bool, int], Tensor] = {}
 
     @classmethod
     def start(cls, config: Config, patients: list[str]) -> "Module":
@@ -98,12 +99,15 @@ class Module(SystemModule):
 
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
-        """Augmented slices, drawn as the config says; with their classes in that stage."""
+        """Augmented slices, drawn as the config says; with their classes in that stage.
+
+        Module S by itself learns from slices as they are, as in the publication.
+        """
         assert isinstance(config, Config)
         if config.stage == "lesions":
             return super().train_data(config, cases)
         return DataLoader(
-            LabeledSlices(cases, config, config.augment),
+            LabeledSlices(cases, config, None if config.trained == "S" else config.augment),
             batch_size=config.batch_size,
             sampler=EpochSampler(cases, config.draws_per_epoch, config.seed),
             drop_last=True,
@@ -133,7 +137,7 @@ class Module(SystemModule):
         """The five losses of Mask R-CNN and their sum; or cross-entropy of three sigmoids."""
         gray = batch["gray"]
         if self.config.stage == "classes":
-            logits = self.network.class_logits(gray)
+            logits = self._class_logits(batch)
             wanted = functional.one_hot(batch["label"], logits.shape[1]).to(logits.dtype)
             return {"loss": functional.binary_cross_entropy_with_logits(logits, wanted)}
         with _telling_losses(self.network):
@@ -154,7 +158,7 @@ class Module(SystemModule):
         assert self._precision is not None
         assert self._classes is not None
         if self.config.stage == "classes":
-            logits = self.network.class_logits(batch["gray"])
+            logits = self._class_logits(batch)
             self._classes.add(logits.argmax(1).tolist(), batch["label"].tolist())
         else:
             found = [as_found(one) for one in self.network(batch["gray"])]
@@ -170,6 +174,18 @@ class Module(SystemModule):
             metrics = average_precisions(self._precision.compute())
         for name, value in metrics.items():
             self.log(f"val/{name}", value, sync_dist=True)
+
+    def _class_logits(self, batch: Batch) -> Tensor:
+        """Logits of each class; ranked boxes that no step moves are looked for once a slice."""
+        if self.config.trained != "S":
+            return self.network.class_logits(batch["gray"])
+        keys = [(self.training, case) for case in batch["case"].tolist()]
+        if any(key not in self._seen for key in keys):
+            features = self.network.rank(batch["gray"]).features.detach()
+            self._seen.update(zip(keys, features, strict=True))
+        assert self.network.classes is not None
+        features = torch.stack([self._seen[key] for key in keys])
+        return cast("Tensor", self.network.classes(features))
 
     def _targets(self, batch: Batch) -> list[Target]:
         """Instances of each slice of a batch."""
