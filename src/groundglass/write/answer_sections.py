@@ -128,10 +128,15 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
 
 
 def _relevant_slices(findings: Findings, relevance: NDArray[np.float32] | None) -> list[BoxFigure]:
-    """The slices that weighed most, no neighbors, from head to feet."""
+    """The slices that weighed most, no neighbors, from head to feet.
+
+    One that weighed less than an equal share is not among them.
+    """
     if relevance is None:
         return []
-    parts = np.rint(1e6 * relevance / max(float(relevance.max()), 1e-9)).astype(int)
+    equal = 1 / max(1, int(np.count_nonzero(relevance)))
+    weighty = np.where(relevance >= (1 - 1e-3) * equal, relevance, 0)
+    parts = np.rint(1e6 * weighty / max(float(relevance.max()), 1e-9)).astype(int)
     rows = [
         SliceRow(index=k, lung_pixels={}, opacity_pixels={"relevance": int(part)})
         for k, part in enumerate(parts)
