@@ -34,7 +34,7 @@ _LEAST_AREA_PX = 9
 _MARKER = 0.065
 """Height of the letters R and L, of the width of the picture."""
 
-_BOX_TEXT = 0.036
+_BOX_TEXT = 0.045
 """Height of the text at a rectangle, of the width of the picture."""
 
 
@@ -220,7 +220,7 @@ def boxed(plane: Plane, marked: Sequence[Marked], alt: str) -> Picture:
             box.color,
             font,
             "lb",
-            stroke_width=1,
+            stroke_width=2,
             stroke_fill="black",
         )
     return _finish(np.asarray(image), alt, plane.ends)
