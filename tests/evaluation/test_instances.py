@@ -95,6 +95,16 @@ def test_an_overlap_of_two_thirds_counts_at_one_half_alone(cases) -> None:
     assert structures["mask by slice"] == {"ap": 0.7, "ap50": 1.0, "ap75": 0.5}
 
 
+def test_slices_where_nothing_is_found_count_as_missed(cases) -> None:
+    class Blind(Oracle):
+        def find_instances(self, pixels: np.ndarray) -> list[tuple[Detection, np.ndarray]]:
+            return [] if pixels[29, 2] else super().find_instances(pixels)
+
+    blank = cases[1].model_copy(update={"lesions_values": "1:0 2:0"})
+    structures = average_precision(judge_instances(Blind(0), [cases[0], blank]))
+    assert structures["mask by slice"]["ap50"] == 0.5, "nothing there and nothing said is right"
+
+
 def test_a_system_that_finds_no_instances_is_refused(cases) -> None:
     class Silent:
         card = load_card("baseline_unet")

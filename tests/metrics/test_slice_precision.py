@@ -49,3 +49,6 @@ def test_overlaps_of_masks_are_intersections_over_unions():
     first[:2], second[1:3] = True, True
     overlaps = overlaps_of_masks(np.stack([first, np.zeros_like(first)]), np.stack([second]))
     assert overlaps.tolist() == [[pytest.approx(1 / 3)], [0.0]]
+    nothing = np.zeros((0, 4, 4), bool)
+    assert overlaps_of_masks(nothing, np.stack([second])).shape == (0, 1)
+    assert overlaps_of_masks(np.stack([second]), nothing).shape == (1, 0)

@@ -12,7 +12,9 @@ Masks = NDArray[np.bool_]
 
 
 def overlaps_of_masks(found: Masks, true: Masks) -> NDArray[np.float64]:
-    """Intersection over union, (found, true)."""
+    """Intersection over union, (found, true); either may be empty."""
+    if not len(found) or not len(true):
+        return np.zeros((len(found), len(true)))
     first, second = (m.reshape(len(m), -1).astype(np.float32) for m in (found, true))
     both = (first @ second.T).astype(np.float64)
     either = first.sum(1)[:, None] + second.sum(1)[None] - both
