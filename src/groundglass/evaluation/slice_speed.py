@@ -27,7 +27,7 @@ from groundglass.version import __version__
 from groundglass.weights import load_weights
 
 _PHANTOM = (36, 512, 512)
-_LEAST_ROUNDS, _LEAST_SECONDS = 5, 5.0
+_LEAST_ROUNDS, _LEAST_SECONDS = 3, 4.0
 
 
 class SliceSpeed(Result):
