@@ -12,6 +12,7 @@ from groundglass.detections import Detection, Detections
 from groundglass.errors import OutputError
 from groundglass.labels import Lesion
 from groundglass.report import Answer
+from groundglass.scan import Note
 from groundglass.write.answer import AnswerRecord, answer_page, write_answer
 from groundglass.write.answer_record import classification_record
 from groundglass.write.html import page
@@ -108,12 +109,14 @@ def test_classes_are_written_with_the_boxes_behind_them(tmp_path):
 def test_signs_beside_the_class_are_said_to_be_shown_from_their_threshold_on():
     answer = classified()
     signs = (Manifestation("consolidation", 0.4, 0.3), Manifestation("effusion", 0.4, 0.41))
-    found = replace(answer.classification, manifestations=signs)
+    warned = (Note("sources", "It may say where it comes from."),)
+    found = replace(answer.classification, manifestations=signs, notes=warned)
     text = answer_page(replace(answer, classification=found))
     assert [bool(re.search(f"<td>{said} [(]from", text)) for said in ("shown", "not shown")] == [
         True,
         True,
     ]
+    assert "It may say where it comes from." in text
     assert text.index("consolidation") < text.index("<td>shown") < text.index("effusion")
     record = classification_record(found, None)
     assert [sign.shown for sign in record.manifestations] == [True, False]

@@ -63,6 +63,7 @@ class ClassificationSection:
     key_slices: list[BoxFigure]
     relevance: RelevanceCurve | None
     manifestations: list[tuple[str, float, str, str]]
+    notes: list[str]
     calibrated: bool
     trained_on: str
 
@@ -122,6 +123,7 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
             )
             for one in found.manifestations
         ],
+        notes=[note.message for note in found.notes],
         calibrated=found.calibrated,
         trained_on=found.trained_on.rstrip("."),
     )
