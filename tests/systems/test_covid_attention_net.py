@@ -225,12 +225,22 @@ def test_by_volume_no_running_statistics_are_kept() -> None:
 
 
 def test_the_temperature_makes_probabilities_as_sure_as_they_are_right() -> None:
-    """Three of four right at logits of +-5: the likeliest probability is 3 / 4."""
+    """Three of four right count 4 / 5, the fourth 2 / 3: the probability is 41 / 60 on the mean."""
     logits = np.array([[5.0, 0.0]] * 4)
-    labels = np.array([0, 0, 0, 1])
-    temperature = fit_temperature(logits, labels)
-    assert 5 / temperature == pytest.approx(np.log(3), rel=1e-2)
-    assert cross_entropy(logits / temperature, labels) < cross_entropy(logits, labels)
+    temperature = fit_temperature(logits, np.array([0, 0, 0, 1]))
+    assert 5 / temperature == pytest.approx(np.log(41 / 19), rel=1e-2)
+
+
+def test_a_few_volumes_told_right_do_not_make_the_answer_certain() -> None:
+    """Two of each class count 3 / 4, however far apart their logits are."""
+    logits = np.array([[3.0, 0.0], [3.0, 0.0], [0.0, 3.0], [0.0, 3.0]])
+    temperature = fit_temperature(logits, np.array([0, 0, 1, 1]))
+    assert 3 / temperature == pytest.approx(np.log(3), rel=1e-2)
+
+
+def test_cross_entropy_is_as_worked_out_by_hand() -> None:
+    found = cross_entropy(np.array([[np.log(3), 0.0]]), np.array([[0.5, 0.5]]))
+    assert found == pytest.approx(-0.5 * np.log(0.75) - 0.5 * np.log(0.25))
 
 
 def test_a_volume_is_changed_alike_on_every_slice() -> None:
