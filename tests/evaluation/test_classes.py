@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from groundglass.evaluation.classes import OVERALL, JudgedPicture, sum_up_classes
+from groundglass.metrics.classes import ClassCounts
 from groundglass.metrics.classification import Answers, area_under_curve, best_threshold
 
 
@@ -33,6 +34,19 @@ def test_metrics_are_as_worked_out_by_hand() -> None:
     assert one["mcc"] == pytest.approx(1 / 3, abs=1e-4)
     assert classes[OVERALL]["accuracy"].value == pytest.approx(4 / 6, abs=1e-4)
     assert classes["a"]["accuracy"].low < 4 / 6 < classes["a"]["accuracy"].high
+
+
+def test_class_adjusted_f1_weighs_each_class_by_its_cases() -> None:
+    """Of a 3 of 3 are found and one of b is taken for a: F1 6/7 and 2/3, by 3 and 2 of 5."""
+    classes, confusion = sum_up_classes(judged([0.9, 0.6, 0.7, 0.8, 0.2], [1, 1, 1, 0, 0]))
+    assert confusion == {OVERALL: [[3, 0], [1, 1]]}
+    expected = (3 * 6 / 7 + 2 * 2 / 3) / 5
+    assert classes[OVERALL]["adjusted_f1"].value == pytest.approx(expected, abs=1e-4)
+    counts = ClassCounts(2)
+    counts.confusion += np.array(confusion[OVERALL])
+    assert counts.adjusted_f1 == pytest.approx(expected)
+    several, _ = sum_up_classes(judged([0.9, 0.2], [1, 0], exclusive=False))
+    assert "adjusted_f1" not in several[OVERALL]
 
 
 def test_what_is_not_defined_is_left_out() -> None:

@@ -1,5 +1,6 @@
 """Time the network of a system slice by slice."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def bench_slices(
         batch=batch,
         threads=threads,
     )
-    words = "".join(sign if sign.isalnum() else "-" for sign in title.lower())
+    words = "-".join(re.findall(r"[a-z0-9]+", title.lower()))
     name = f"slice-speed-{measured.system}-{words}-{'x'.join(map(str, size))}.json"
     results.mkdir(parents=True, exist_ok=True)
     (results / name).write_text(measured.model_dump_json(indent=2) + "\n", encoding="utf-8")

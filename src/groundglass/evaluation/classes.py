@@ -71,7 +71,8 @@ class ClassesEvaluation(Measurement):
         protocol: Tells it apart from other protocols.
         classes: Metrics by class: ``accuracy``, ``sensitivity``, ``specificity``, ``precision``,
             ``f1``, ``mcc`` and ``auc``; ``overall`` has the ``accuracy`` of whole answers (of
-            labels, where several may apply) and means over classes of the others.
+            labels, where several may apply) and, of classes that exclude each other,
+            ``adjusted_f1``, F1 of each by its share of the cases.
         confusion: (true, said) number of pictures; for classes that do not exclude each other a
             2 x 2 table for each, (there, said).
     """
@@ -137,6 +138,8 @@ def sum_up_classes(
         classes[name] = _estimates(bootstrap, chances[:, k], said[:, k], true[:, k])
     right = (said == true).all(1) if first.exclusive else (said == true).mean(1)
     classes[OVERALL] = {"accuracy": bootstrap.mean(list(map(float, right)))}
+    if first.exclusive:
+        classes[OVERALL]["adjusted_f1"] = bootstrap.estimate(lambda w: _adjusted_f1(w, said, true))
     return classes, _confusion(first, said, true)
 
 
@@ -191,6 +194,17 @@ def _rates(
             "f1": 2 * tp / (2 * tp + fp + fn),
             "mcc": (tp * tn - fp * fn) / np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)),
         }
+
+
+def _adjusted_f1(
+    weights: NDArray[np.float64], said: NDArray[np.bool_], true: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """F1 of each class by its share of the cases (Ter-Sarkisov 2022, equation 3)."""
+    pairs = zip(said.T, true.T, strict=True)
+    f1 = np.stack([np.nan_to_num(_rates(weights, *pair)["f1"]) for pair in pairs], 1)
+    shares: NDArray[np.float64] = (weights @ true) / weights.sum(1, keepdims=True)
+    adjusted: NDArray[np.float64] = (f1 * shares).sum(1)
+    return adjusted
 
 
 def _areas(
