@@ -250,7 +250,9 @@ def load_lung_network(name: str, device: str) -> VolumeLungFinder:
         WeightsError: If it has no weights.
     """
     if name != "unet" and not (Path(name) / "card.yaml").is_file():
-        raise UnknownNameError.of("way to find lungs", name, ("threshold+network", "threshold", "hull", "unet", "RUN"))
+        raise UnknownNameError.of(
+            "way to find lungs", name, ("threshold+network", "threshold", "hull", "unet", "RUN")
+        )
     card, folder = find_card(LUNG_NETWORK if name == "unet" else name)
     need_answer(card, "lungs")
     if card.weights is None:
