@@ -4,9 +4,11 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageFile
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from groundglass.errors import GroundglassError, UnreadableScanError
@@ -94,6 +96,19 @@ def test_a_file_cut_anywhere_is_refused(kind, sound, share) -> None:
         path.write_bytes(content[: int(len(content) * share)])
         with pytest.raises(UnreadableScanError, match=r"^found "):
             read(path)
+
+
+def test_a_cut_picture_is_refused_whatever_another_library_told_pillow(tmp_path, monkeypatch):
+    """WeasyPrint has Pillow fill up what a cut file lacks, for the whole process."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    whole, cut = tmp_path / "whole.png", tmp_path / "cut.png"
+    cv2.imwrite(str(whole), gray_slice())
+    content = whole.read_bytes()
+    cut.write_bytes(content[: len(content) * 3 // 4])
+    with pytest.raises(UnreadableScanError, match="damaged"):
+        read(cut)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+    assert isinstance(read(whole), CTSlices)
 
 
 def test_the_reason_of_a_library_is_short_and_names_no_folder(tmp_path) -> None:

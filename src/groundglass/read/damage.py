@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import ImageFile
+
 from groundglass.errors import GroundglassError, UnreadableScanError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,20 @@ def damage_explained(path: Path, expected: str) -> Iterator[None]:
             ) from error
     if caught:
         logger.debug("%d warnings of a library while reading a file", len(caught))
+
+
+@contextmanager
+def cut_files_refused() -> Iterator[None]:
+    """Have Pillow refuse a file that ends early, whatever another library has told it.
+
+    WeasyPrint, which writes the PDF, tells it to fill up what is missing.
+    """
+    told = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = told
 
 
 def _reason(error: BaseException, path: Path) -> str:

@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 
 from groundglass.errors import UnreadableScanError
 from groundglass.read.chest_picture import check_slices
-from groundglass.read.damage import damage_explained
+from groundglass.read.damage import cut_files_refused, damage_explained
 from groundglass.read.request import Request
 from groundglass.read.wording import counted, times
 from groundglass.scan import CTSlices, Source
@@ -90,7 +90,7 @@ def natural_order(paths: Sequence[Path]) -> list[Path]:
 
 
 def _pictures_in(path: Path) -> list[Picture]:
-    with damage_explained(path, _EXPECTED), Image.open(path) as image:
+    with damage_explained(path, _EXPECTED), cut_files_refused(), Image.open(path) as image:
         _check_header(image, path)
         count = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         pages = ImageSequence.Iterator(image) if count > 1 else [image]
