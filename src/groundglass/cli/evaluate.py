@@ -30,6 +30,10 @@ _KIND = {
 """First word of the file in which a protocol's result is kept."""
 
 
+SeriesFolder = Annotated[Path, typer.Argument(help="Folder of the series.")]
+SliceLabels = Annotated[Path, typer.Option(help="CSV with a label for each slice.")]
+
+
 @commands.command()
 def evaluate(
     system: SystemOrRun,
@@ -84,8 +88,8 @@ def evaluate(
 @commands.command()
 def evaluate_series(
     system: SystemOrRun,
-    scan: Annotated[Path, typer.Argument(help="Folder of the series.")],
-    labels: Annotated[Path, typer.Option(help="CSV with a label for each slice.")],
+    scan: SeriesFolder,
+    labels: SliceLabels,
     results: Results = Path("benchmarks"),
     device: Device = "cpu",
 ) -> None:
@@ -99,8 +103,8 @@ def evaluate_series(
 @commands.command()
 def evaluate_relevance(
     system: SystemOrRun,
-    scan: Annotated[Path, typer.Argument(help="Folder of the series.")],
-    labels: Annotated[Path, typer.Option(help="CSV with a label for each slice.")],
+    scan: SeriesFolder,
+    labels: SliceLabels,
     results: Results = Path("benchmarks"),
     device: Device = "cpu",
 ) -> None:
