@@ -100,6 +100,15 @@ def test_a_coronal_view_shows_the_slices_from_top_to_bottom(tmp_path: Path):
     assert {c.split for c in read} == {"test"}
 
 
+def test_views_in_a_relative_folder_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cases = [case_of(tmp_path, n, rough((12, 20), n)) for n in range(50)]
+    monkeypatch.chdir(tmp_path)
+    reformat(cases, "sagittal", Path("runs") / "views")
+    assert len(Cohort.read([Path("runs") / "views" / "cohort.csv"]).cases) == 5
+
+
 def test_too_short_a_series_has_no_other_view(tmp_path: Path):
     with pytest.raises(CohortError, match="series and number"):
         reformat([case_of(tmp_path, 1, rough((20, 20)))], "sagittal", tmp_path / "views")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from groundglass.errors import ConfigError
+from groundglass.errors import CohortError, ConfigError
 from groundglass.evaluation import experiment
 from groundglass.evaluation.comparison import cell_text, compare
 from groundglass.evaluation.experiment import Experiment
@@ -89,6 +89,18 @@ def test_what_is_finished_is_not_made_again(calls: Calls, tmp_path: Path) -> Non
     ]
     assert carry_out(tmp_path, make_plan(), rows=["plain"], data=["small"]) == []
     assert len(calls.trained) == calls.measured == 2
+
+
+def test_a_fault_in_what_is_measured_on_shows_before_the_training(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(tables: list[Path]) -> None:
+        raise CohortError(f"found '{tables[0].name}' broken, expected it sound; mend it")
+
+    monkeypatch.setattr(experiment, "Cohort", SimpleNamespace(read=read))
+    with pytest.raises(CohortError, match="broken, expected"):
+        carry_out(tmp_path, make_plan(), rows=["plain"], data=["small"])
+    assert not calls.trained
 
 
 def test_a_lost_result_is_measured_again_without_training(calls: Calls, tmp_path: Path) -> None:

@@ -1,10 +1,158 @@
 """The spatio-temporal system: the checks of every system, and its own laws."""
 
+import pytest
+import torch
+from torch import Tensor
+
+from groundglass.errors import ConfigError
+from groundglass.systems.card import home
+from groundglass.systems.spatio_temporal_rcnn.blocks import Neck, TinyUnet
+from groundglass.systems.spatio_temporal_rcnn.detector import Instances, find_targets
+from groundglass.systems.spatio_temporal_rcnn.network import as_input
+from groundglass.systems.spatio_temporal_rcnn.training import (
+    Config,
+    Module,
+    stage_by_share,
+    stage_loss,
+)
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
 
 __all__ = ["cohort_table", "phantom", "pictures"]
 
+SMOKE = home("spatio_temporal_rcnn") / "smoke.yaml"
+
 
 class TestSpatioTemporalRcnn(SystemTester):
     name = "spatio_temporal_rcnn"
-    parameters_m = 8.19
+    parameters_m = 3.44
+
+
+def module_of(*overrides: str) -> Module:
+    torch.manual_seed(0)
+    return Module.start(Config.load(SMOKE, list(overrides)), [])
+
+
+def batch_of(lesions: Tensor) -> dict[str, Tensor]:
+    """Three gray slices around a mask, all of it lung."""
+    gray = torch.rand(len(lesions), 3, *lesions.shape[1:])
+    return {"gray": gray, "lesions": lesions, "lungs": torch.ones_like(lesions)}
+
+
+def square() -> Tensor:
+    lesions = torch.zeros(2, 64, 96, dtype=torch.uint8)
+    lesions[0, 10:30, 20:50] = 3
+    return lesions
+
+
+def moved(module: Module, batch: dict[str, Tensor]) -> set[str]:
+    """First names of the parts that a gradient of the loss reaches."""
+    module.losses(batch)["loss"].backward()
+    named = module.network.named_parameters()
+    return {n.split(".")[0] for n, p in named if p.grad is not None and p.grad.abs().any()}
+
+
+def test_the_temporal_stage_leaves_the_spatial_resolver_as_it_is() -> None:
+    module = module_of("stage=temporal")
+    assert moved(module, batch_of(square())) == {"temporal"}
+    trained = {id(parameter) for parameter in module.parameters_to_train()}
+    assert not trained & {id(p) for p in module.network.spatial.parameters()}
+
+
+def test_the_detector_teaches_both_resolvers() -> None:
+    parts = moved(module_of("stage=detector"), batch_of(square()))
+    assert parts == {"spatial", "temporal", "neck", "detector"}
+
+
+def test_decoders_are_cut_off_for_the_detector() -> None:
+    network = module_of("stage=detector").network
+    assert network.spatial.decoder is None
+    assert network.temporal.decoder is None
+    assert module_of("stage=temporal").network.temporal.decoder is not None
+
+
+@pytest.mark.parametrize(("stride", "grid"), [(16, (4, 6)), (8, (8, 12))])
+def test_the_detector_sees_a_grid_of_its_stride(stride: int, grid: tuple[int, int]) -> None:
+    network = module_of("stage=detector", f"stride={stride}").network
+    features, _ = network.detector_features(as_input(torch.rand(1, 3, 64, 96)))
+    assert features["0"].shape == (1, 16, *grid)
+
+
+def test_a_finer_neck_still_sees_the_coarsest_level() -> None:
+    neck = Neck((2, 3), 4).eval()
+    fine, coarse = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 4, 4, requires_grad=True)
+    neck([torch.rand(1, 1, 16, 16), fine, coarse]).sum().backward()
+    assert coarse.grad is not None
+    assert coarse.grad.abs().any()
+
+
+def test_mask_rcnn_sees_the_middle_slice_alone() -> None:
+    network = module_of("form=mask-rcnn", "anchors_px=[8, 16, 32, 64]").network.eval()
+    gray = torch.rand(1, 3, 64, 96)
+    other = gray.clone()
+    other[:, [0, 2]] = 0
+    one, two = (network.detector_features(as_input(g))[0] for g in (gray, other))
+    assert all(torch.equal(one[level], two[level]) for level in one)
+
+
+def test_a_slice_without_neighbors_lies_between_empty_ones() -> None:
+    gray = torch.rand(1, 1, 4, 4)
+    shown = as_input(gray)
+    torch.testing.assert_close(shown[:, 1:2], gray * 2 - 1)
+    assert (shown[:, [0, 2]] == -1).all()
+
+
+def test_forms_refuse_stages_and_anchors_that_they_do_not_have() -> None:
+    with pytest.raises(ConfigError, match="temporal"):
+        module_of("form=spatial", "stage=temporal")
+    with pytest.raises(ConfigError, match="expected 4"):
+        module_of("form=mask-rcnn", "anchors_px=[8]")
+
+
+def test_stages_follow_the_share_of_lung_that_is_lesion() -> None:
+    lungs = torch.ones(6, 1, 8)
+    lesions = torch.zeros(6, 1, 8)
+    for number, pixels in enumerate((0, 2, 3, 5)):
+        lesions[number, 0, :pixels] = 3
+    lesions[4] = 255
+    lesions[5, 0, 0] = 3
+    lungs[5] = 255
+    assert stage_by_share(lungs, lesions).tolist() == [0, 1, 2, 3, 255, 255]
+
+
+def test_unknown_stages_cost_nothing() -> None:
+    logits = torch.zeros(2, 4, requires_grad=True)
+    assert stage_loss(logits, torch.tensor([255, 255])).item() == 0
+    known = stage_loss(logits, torch.tensor([255, 1]))
+    assert known.item() == pytest.approx(torch.log(torch.tensor(4.0)).item())
+
+
+def test_specks_are_no_targets() -> None:
+    lesions = torch.zeros(1, 20, 20, dtype=torch.bool)
+    lesions[0, 2, 2] = True
+    lesions[0, 5:9, 6:12] = True
+    (target,) = find_targets(lesions, smallest_px=4)
+    assert target["boxes"].tolist() == [[6, 5, 12, 9]]
+    assert target["masks"].sum() == 24
+
+
+def test_healthy_slices_cost_no_mask_and_break_nothing() -> None:
+    batch = batch_of(torch.zeros(2, 64, 96, dtype=torch.uint8))
+    parts = module_of().losses(batch)
+    assert parts["mask"].item() == 0
+    assert torch.isfinite(parts["loss"])
+
+
+def test_unsure_instances_are_not_lesion() -> None:
+    boxes = torch.tensor([[0.0, 0, 8, 8], [8, 0, 16, 8]])
+    masks = torch.ones(2, 1, 4, 4)
+    found = Instances(boxes, torch.tensor([0.9, 0.3]), masks, (8, 16))
+    lesion = found.lesion(0.5)
+    assert lesion[4, 4] > 0.5
+    assert lesion[4, 12] == 0
+    assert not Instances(boxes[:0], torch.zeros(0), masks[:0], (8, 16)).lesion(0.5).any()
+
+
+def test_the_mask_branch_keeps_the_size_and_stands_no_regions() -> None:
+    branch = TinyUnet(6, 4).eval()
+    assert branch(torch.rand(3, 6, 16, 16)).shape == (3, 4, 16, 16)
+    assert branch(torch.rand(0, 6, 16, 16)).shape == (0, 4, 16, 16)

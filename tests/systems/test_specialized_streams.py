@@ -1,5 +1,6 @@
 """Specialized streams: the checks of every system, and its own laws."""
 
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -192,6 +193,27 @@ def test_a_stream_learns_from_its_own_manifestation_alone() -> None:
     stream_loss(alone, lesions, labels[:1]).backward()
     assert alone.grad is not None
     torch.testing.assert_close(alone.grad[0, 0], logits.grad[0, 0])
+
+
+def test_slices_that_name_manifestations_are_drawn_more_often(tmp_path: Path) -> None:
+    image = tmp_path / "slice.png"
+    cv2.imwrite(str(image), np.full((32, 32), 90, np.uint8))
+    masks = {"named": "1:1 2:2", "hidden": "1:3"}
+    cases = [
+        Case(
+            case=f"{name}{k}",
+            patient=name,
+            split="train",
+            image=image,
+            lesions=image,
+            lesions_values=values,
+        )
+        for name, values in masks.items()
+        for k in range(20)
+    ]
+    config = Config.load(HOME / "smoke.yaml", ["kinds_weight=3", "draws_per_epoch=4000"])
+    drawn = Counter(cases[index].patient for _, index in Module.train_data(config, cases).sampler)
+    assert drawn["named"] / drawn["hidden"] == pytest.approx(3, rel=0.2)
 
 
 def test_the_loss_of_manifestations_is_as_worked_out_by_hand() -> None:

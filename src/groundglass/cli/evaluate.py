@@ -17,6 +17,8 @@ Tables = Annotated[
     list[Path], typer.Option("--data", help="Cohort table. May be repeated.", metavar="CSV")
 ]
 SystemOrRun = Annotated[str, typer.Argument(help="Name of a system, or the folder of a run.")]
+CohortName = Annotated[str, typer.Option(help="Name of the cohort in the table.")]
+SplitName = Annotated[str, typer.Option(help="train, val or test.")]
 Results = Annotated[Path, typer.Option(help="Folder where results are kept.")]
 
 _KIND = {
@@ -38,8 +40,8 @@ SliceLabels = Annotated[Path, typer.Option(help="CSV with a label for each slice
 def evaluate(
     system: SystemOrRun,
     tables: Tables,
-    name: Annotated[str, typer.Option(help="Name of the cohort in the table.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    name: CohortName,
+    split: SplitName = "test",
     protocol: Annotated[
         str,
         typer.Option(
@@ -83,6 +85,31 @@ def evaluate(
         draw_pictures(measured, cohort.split(split_name(split)), find, pictures, Path(system))
     file = f"{_KIND[protocol]}-{Path(system).name}-{name}-{split}.json"
     _store(measured.evaluation, results / file)
+
+
+@commands.command()
+def evaluate_lungs(
+    system: Annotated[str, typer.Argument(help="unet, or the folder of a run of lung_unet.")],
+    tables: Tables,
+    name: CohortName,
+    split: SplitName = "test",
+    results: Results = Path("benchmarks"),
+    device: Device = "cpu",
+) -> None:
+    """Measure a lung network on slices whose lungs are known."""
+    from groundglass.data.cohort import Cohort, split_name
+    from groundglass.evaluation.lungs import evaluate_lungs
+
+    with progress_bar() as progress:
+        result = evaluate_lungs(
+            system,
+            Cohort.read(tables),
+            split_name(split),
+            name=name,
+            device=device,
+            progress=lambda done, of: progress("series", done / of),
+        )
+    _store(result, results / f"lungs-{Path(system).name}-{name}-{split}.json")
 
 
 @commands.command()

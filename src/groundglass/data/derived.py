@@ -159,6 +159,7 @@ class _Cut:
 
     def write(self, folder: Path, name: str, like: Case) -> Case:
         """Write the picture and the masks that are known throughout; the case of them."""
+        folder = folder.resolve()
         paths: dict[str, Path] = {}
         for layer, pixels in zip(("image", "lungs", "lesions"), self.layers, strict=True):
             if not (pixels == UNKNOWN).any() or layer == "image":

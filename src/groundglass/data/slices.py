@@ -121,12 +121,18 @@ class EpochSampler(Sampler[Draw]):
         draws: Draws per epoch.
         seed: Seed of the run.
         healthy_weight: How much more often a slice known to be free of lesions is drawn.
+        case_weights: How much more often each case is drawn; all alike if ``None``.
     """
 
     _FEW_CASES = 16
 
     def __init__(
-        self, cases: Sequence[Case], draws: int, seed: int, healthy_weight: float = 1.0
+        self,
+        cases: Sequence[Case],
+        draws: int,
+        seed: int,
+        healthy_weight: float = 1.0,
+        case_weights: Sequence[float] | None = None,
     ) -> None:
         per_patient = Counter(case.patient for case in cases)
         weights = np.array(
@@ -136,6 +142,8 @@ class EpochSampler(Sampler[Draw]):
                 for case in cases
             ]
         )
+        if case_weights is not None:
+            weights = weights * np.asarray(case_weights)
         self.chances = weights / weights.sum()
         self.draws = draws
         self.seed = seed

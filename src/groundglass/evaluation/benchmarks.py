@@ -15,6 +15,7 @@ from groundglass.evaluation.comparison import read_comparisons
 from groundglass.evaluation.confounding import Confounding
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.instances import InstancesEvaluation
+from groundglass.evaluation.lungs import LungsEvaluation
 from groundglass.evaluation.relevance import RelevanceEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
@@ -80,6 +81,7 @@ SECTIONS = (
         lambda folder: group_seeds(stored("tiny-lesions", TinyLesionsEvaluation)(folder)),
     ),
     Section("inf_net", lambda folder: group_seeds(stored("inf-net", InfNetEvaluation)(folder))),
+    Section("lungs", stored("lungs", LungsEvaluation)),
     Section("series", stored("series", SeriesEvaluation)),
     Section("comparisons", read_comparisons),
     Section("classes", lambda folder: group_seeds(stored("classes", ClassesEvaluation)(folder))),

@@ -15,7 +15,8 @@ from groundglass.errors import UnknownNameError
 from groundglass.evaluation.protocols import PROTOCOLS, Measured
 from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
-from groundglass.systems import Segmenter, load_system
+from groundglass.systems import load_system
+from groundglass.systems.card import Card
 
 
 def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
@@ -52,7 +53,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     cases = cohort.split(split)
     entries = PROTOCOLS[protocol].look(segmenter, cases, progress)
     facts = {
-        **run_facts(segmenter, Path(system)),
+        **run_facts(segmenter.card, Path(system)),
         "cohort": name,
         "split": split,
         "cases": len(cases),
@@ -62,12 +63,12 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     return PROTOCOLS[protocol].sum_up(facts, entries)
 
 
-def run_facts(segmenter: Segmenter, run: Path) -> dict[str, Any]:
+def run_facts(card: Card, run: Path) -> dict[str, Any]:
     """What card and run say of the weights, as fields of ``Measurement``."""
-    weights = segmenter.card.weights
+    weights = card.weights
     config, throughput = run / "config.yaml", run / "throughput.json"
     return {
-        "system": segmenter.card.name,
+        "system": card.name,
         "weights_sha256": weights.sha256 if weights else "",
         "config": weights.config if weights else "",
         "configuration": configuration_digest(config) if config.is_file() else "",

@@ -68,9 +68,11 @@ class Experiment:
             Each new result, stored already.
 
         Raises:
+            CohortError: If a cohort to measure on is not sound.
             ConfigError: If a cohort has no table, or a run was made for another order.
         """
         self._need_tables(trials)
+        tests = self._read_tests(trials)
         for trial in trials:
             file = self.result_file(trial)
             if file.is_file():
@@ -81,7 +83,7 @@ class Experiment:
                 continue
             if tell is not None:
                 tell(f"measuring {trial.name}")
-            result = self._measure(trial, folder, progress)
+            result = self._measure(trial, folder, tests, progress)
             self.results.mkdir(parents=True, exist_ok=True)
             file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
             yield result
@@ -95,6 +97,12 @@ class Experiment:
                 f"found no table for cohort '{missing[0]}', expected one for each of "
                 f"{', '.join(sorted(needed))}; give --data {missing[0]}=TABLE.csv"
             )
+
+    def _read_tests(self, trials: Sequence[Trial]) -> dict[str, Cohort]:
+        """What is measured on, read before the long work, so that a fault in it shows at once."""
+        missing = [trial for trial in trials if not self.result_file(trial).is_file()]
+        names = sorted({test.cohort for trial in missing for test in trial.data.tests})
+        return {name: Cohort.read([self.tables[name]]) for name in names}
 
     def train(self, trial: Trial, tell: Tell | None = None) -> Path:
         """Folder of the finished run of a trial, made unless it was; what it starts from first.
@@ -136,11 +144,17 @@ class Experiment:
         _write_order(folder, order, finished=True)
         return folder
 
-    def _measure(self, trial: Trial, folder: Path, progress: Progress | None) -> TrialResult:
+    def _measure(
+        self,
+        trial: Trial,
+        folder: Path,
+        tests: Mapping[str, Cohort],
+        progress: Progress | None,
+    ) -> TrialResult:
         evaluations = tuple(
             evaluate(
                 str(folder),
-                Cohort.read([self.tables[test.cohort]]),
+                tests[test.cohort],
                 test.split,
                 name=test.cohort,
                 protocol=test.protocol,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import cast
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -55,6 +56,33 @@ class Predictor:
             None if sagittal is None else lambda gray: self._look(sagittal, gray),
             progress,
         )
+
+    def views_of(
+        self, gray: NDArray[np.float32], slice_px: float
+    ) -> dict[str, NDArray[np.float32]]:
+        """Probability of lung by each view: ``axial``, and with two also ``sagittal`` and ``both``.
+
+        Args:
+            gray: Lung gray, (slice, row, column).
+            slice_px: Distance of slices in pixels of a slice.
+        """
+        found = {"axial": np.stack([self._look(self.network.axial, one) for one in gray])}
+        if self.network.sagittal is not None:
+            found["sagittal"] = self._from_the_side(self.network.sagittal, gray, slice_px)
+            found["both"] = (found["axial"] + found["sagittal"]) * np.float32(0.5)
+        return found
+
+    def _from_the_side(
+        self, network: ResidualUnet, gray: NDArray[np.float32], slice_px: float
+    ) -> NDArray[np.float32]:
+        slices, rows, columns = gray.shape
+        tall = (rows, max(1, round(slices * slice_px)))
+        seen = []
+        for column in range(columns):
+            view = cv2.resize(np.ascontiguousarray(gray[:, :, column]), tall)
+            likely = self._look(network, np.asarray(view, np.float32))
+            seen.append(cv2.resize(likely, (rows, slices), interpolation=cv2.INTER_AREA))
+        return np.stack(seen, axis=2).astype(np.float32)
 
     def _look(self, network: ResidualUnet, gray: NDArray[np.float32]) -> NDArray[np.float32]:
         shape = gray.shape[0], gray.shape[1]

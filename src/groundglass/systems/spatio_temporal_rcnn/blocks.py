@@ -73,6 +73,36 @@ class Join(nn.Module):
         return joined
 
 
+class Neck(nn.Module):
+    """What the detector sees: the coarsest features, on the grid of the finest of them.
+
+    Args:
+        channels: Channels of the coarsest levels that it takes, finest first.
+        width: Channels of the result.
+    """
+
+    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.levels = len(channels)
+        self.mix = convolution(sum(channels), width, kernel=1)
+        self.residuals = nn.Sequential(Residual(width, width), Residual(width, width))
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """(batch, width, row, column) on the grid of the finest level that it takes.
+
+        Args:
+            features: All levels of a resolver, finest first.
+        """
+        taken = features[-self.levels :]
+        size = taken[0].shape[-2:]
+        brought = [
+            level if level.shape[-2:] == size else functional.interpolate(level, size)
+            for level in taken
+        ]
+        mixed: Tensor = self.residuals(self.mix(torch.cat(brought, 1)))
+        return mixed
+
+
 class TinyUnet(nn.Module):
     """The mask branch: a small U-Net on the features of each region.
 

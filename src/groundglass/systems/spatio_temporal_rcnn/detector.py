@@ -71,6 +71,7 @@ class Detector(nn.Module):
         anchors_px: Sides of anchors in pixels of the input; with several levels one for each.
         box_width: Units of the box branch.
         mask_width: Channels of the tiny U-Net; 0 for torchvision's own mask branch.
+        roi_batch: Proposals of a slice that the loss looks at.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Detector(nn.Module):
         anchors_px: Sequence[int],
         box_width: int,
         mask_width: int,
+        roi_batch: int,
     ) -> None:
         super().__init__()
         several = len(levels) > 1
@@ -103,7 +105,7 @@ class Detector(nn.Module):
             FastRCNNPredictor(box_width, 2),
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
-            batch_size_per_image=128,
+            batch_size_per_image=roi_batch,
             positive_fraction=0.25,
             bbox_reg_weights=None,
             score_thresh=LOWEST_SCORE,

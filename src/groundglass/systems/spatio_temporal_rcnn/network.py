@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from groundglass.errors import ConfigError
 from groundglass.networks.encoder import build_encoder
 from groundglass.networks.shallow_encoder import DEPTH, ShallowEncoder
-from groundglass.systems.spatio_temporal_rcnn.blocks import Join, Pyramid, Residual, convolution
+from groundglass.systems.spatio_temporal_rcnn.blocks import Join, Neck, Pyramid
 from groundglass.systems.spatio_temporal_rcnn.detector import Detector, Instances
 
 STAGES = ("healthy", "early stage", "advanced stage", "severe stage")
@@ -21,6 +21,7 @@ STAGES = ("healthy", "early stage", "advanced stage", "severe stage")
 
 Stage = Literal["spatial", "temporal", "detector"]
 Form = Literal["spatio-temporal", "spatial", "mask-rcnn"]
+Stride = Literal[8, 16]
 
 PYRAMID_LEVELS = 4
 
@@ -37,9 +38,12 @@ class Shape:
         encoder: Encoder's name.
         decoder_channels: Channels of the resolvers' decoders, coarse to fine.
         width: Channels of the features that the detector sees.
+        stride: Pixels of the input to a cell of these features; 16 as published, at 512 x 512.
+            With 8, half that input has as many cells.
         anchors_px: Sides of anchors in pixels of the input.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
+        roi_batch: Proposals of a slice that the loss looks at.
         least_score: Instances from this score on are lesion.
     """
 
@@ -48,9 +52,11 @@ class Shape:
     encoder: str
     decoder_channels: tuple[int, int, int, int]
     width: int
+    stride: Stride
     anchors_px: tuple[int, ...]
     box_width: int
     mask_width: int
+    roi_batch: int
     least_score: float
 
     def __post_init__(self) -> None:
@@ -168,14 +174,17 @@ class SpatioTemporalRcnn(nn.Module):
         shape = self.shape
         pyramid = shape.form == "mask-rcnn"
         if not pyramid:
-            self.neck = nn.Sequential(
-                convolution(self.spatial.encoder.channels[-1], shape.width, kernel=1),
-                Residual(shape.width, shape.width),
-                Residual(shape.width, shape.width),
-            )
+            channels = self.spatial.encoder.channels
+            self.neck = Neck(channels[-1:] if shape.stride == 16 else channels[-2:], shape.width)
         levels = [str(k) for k in range(PYRAMID_LEVELS if pyramid else 1)]
-        mask_width = 0 if pyramid else shape.mask_width
-        return Detector(levels, shape.width, shape.anchors_px, shape.box_width, mask_width)
+        return Detector(
+            levels,
+            shape.width,
+            shape.anchors_px,
+            shape.box_width,
+            mask_width=0 if pyramid else shape.mask_width,
+            roi_batch=shape.roi_batch,
+        )
 
     def resolve(self, image: Tensor) -> tuple[list[Tensor], Tensor | None]:
         """Features at strides 1 to 16, and the logits of the stages where they are told.
@@ -201,7 +210,7 @@ class SpatioTemporalRcnn(nn.Module):
         if self.shape.form == "mask-rcnn":
             return self.pyramid(image[:, 1:2].expand(-1, 3, -1, -1)), None
         features, stage = self.resolve(image)
-        return {"0": self.neck(features[-1])}, stage
+        return {"0": self.neck(features)}, stage
 
     def forward(self, gray: Tensor) -> Answer:
         """Lesions, and the stage where it is told.

@@ -32,6 +32,7 @@ from groundglass.systems.spatio_temporal_rcnn.network import (
     Shape,
     SpatioTemporalRcnn,
     Stage,
+    Stride,
 )
 from groundglass.systems.system import Progress
 
@@ -85,9 +86,11 @@ class Predictor(SliceSegmenter):
             encoder=str(settings["encoder"]),
             decoder_channels=cast("tuple[int, int, int, int]", channels),
             width=int(cast("int", settings["width"])),
+            stride=cast("Stride", settings["stride"]),
             anchors_px=tuple(cast("list[int]", settings["anchors_px"])),
             box_width=int(cast("int", settings["box_width"])),
             mask_width=int(cast("int", settings["mask_width"])),
+            roi_batch=int(cast("int", settings["roi_batch"])),
             least_score=float(cast("float", settings["least_score"])),
         )
         return SpatioTemporalRcnn(shape)

@@ -22,6 +22,7 @@ from groundglass.systems.spatio_temporal_rcnn.network import (
     Shape,
     SpatioTemporalRcnn,
     Stage,
+    Stride,
     as_input,
 )
 from groundglass.training.config import NetworkSetting, RunConfig
@@ -44,9 +45,11 @@ class Config(RunConfig):
         encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
         decoder_channels: Channels of the resolvers' decoders, coarse to fine.
         width: Channels of the features that the detector sees.
+        stride: Pixels of the input to a cell of these features: 16, or 8.
         anchors_px: Sides of anchors in pixels of the input.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
+        roi_batch: Proposals of a slice that the loss looks at.
         least_score: Instances from this score on are lesion.
         smallest_px: Lesions of fewer pixels of the input teach the detector nothing.
         stage_rule: Where the cohort tells no stage: ``lesion-share`` takes it from the share of the
@@ -59,9 +62,11 @@ class Config(RunConfig):
     encoder_weights: str
     decoder_channels: tuple[int, int, int, int] = (256, 128, 64, 32)
     width: int = 256
+    stride: Stride = 16
     anchors_px: tuple[int, ...] = (8, 16, 32, 64, 128)
     box_width: int = 1024
     mask_width: int = 128
+    roi_batch: int = 128
     least_score: float = 0.5
     smallest_px: int = 4
     stage_rule: Literal["lesion-share", "none"] = "lesion-share"

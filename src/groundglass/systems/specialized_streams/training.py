@@ -66,6 +66,8 @@ class Config(RunConfig):
             are then shown equally often, as the classes are.
         labels: Numbers of the manifestations, of ``Lesion``: 1 ground-glass opacity,
             2 consolidation, 3 any opacity, 4 pleural effusion.
+        kinds_weight: How much more often a slice is drawn whose mask names the manifestation of all
+            that it shows, where streams also learn from masks that do not.
         filters: Kernels of each convolution of the manifestation network.
         shared: Whether one network finds all manifestations, in place of one for each.
         decoder_channels: Channels of DeepLab's decoder.
@@ -82,6 +84,7 @@ class Config(RunConfig):
     labels: tuple[Lesion, ...] = Field(
         default=(Lesion.GROUND_GLASS, Lesion.CONSOLIDATION), min_length=1
     )
+    kinds_weight: float = Field(default=1.0, gt=0.0)
     filters: tuple[int, ...] = (16, 32, 64, 64)
     shared: bool = False
     decoder_channels: int = 256
@@ -140,7 +143,7 @@ class Config(RunConfig):
         else:
             kept = [c for c in cases if c.modality == "ct" and c.lesions is not None]
         if self.stage == "manifestations":
-            kept = [case for case in kept if _tells_kinds(case)]
+            kept = [case for case in kept if not _hides_kinds(case)]
         if not kept:
             raise CohortError(
                 f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
@@ -150,10 +153,15 @@ class Config(RunConfig):
         return kept
 
 
-def _tells_kinds(case: Case) -> bool:
-    """Whether the mask of a case names the manifestation of all that it holds."""
+def _hides_kinds(case: Case) -> bool:
+    """Whether the mask of a case may hold lesions of unknown manifestation."""
     meanings = {item.partition(":")[2] for item in case.lesions_values.split()}
-    return str(int(Lesion.UNSPECIFIED)) not in meanings
+    return str(int(Lesion.UNSPECIFIED)) in meanings
+
+
+def _names_kinds(case: Case) -> bool:
+    """Whether the mask of a case shows lesions and names the manifestation of each."""
+    return case.lesions not in (None, "none") and not _hides_kinds(case)
 
 
 def build_network(config: Config) -> SpecializedStreams:
@@ -186,7 +194,10 @@ class Module(SystemModule):
         assert isinstance(config, Config)
         kept = config.usable(cases)
         classes = config.class_numbers()
-        sampler = EpochSampler(kept, config.draws_per_epoch, config.seed, config.healthy_weight)
+        told = [config.kinds_weight if _names_kinds(case) else 1.0 for case in kept]
+        sampler = EpochSampler(
+            kept, config.draws_per_epoch, config.seed, config.healthy_weight, told
+        )
         if config.stage == "recognition":
             groups = [(case.modality, classes[case.label]) for case in kept]
             sampler = EqualSampler(kept, config.draws_per_epoch, config.seed, groups, config.views)
