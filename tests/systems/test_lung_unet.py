@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from groundglass.data.phantom import Phantom
-from groundglass.errors import EmptyMaskError, WeightsError
+from groundglass.errors import ConfigError, EmptyMaskError, WeightsError
 from groundglass.intensity import window_hu
 from groundglass.labels import Lung
 from groundglass.lungs.unet import lungs_by_network
@@ -42,13 +42,26 @@ def test_both_views_find_right_and_left_lung(phantom: Phantom) -> None:
         assert overlap.dice > 0.85
 
 
+def test_the_second_look_is_closer_than_the_first(phantom: Phantom) -> None:
+    shapes = []
+
+    def look(gray):
+        shapes.append(gray.shape)
+        return dark(gray)
+
+    lungs_by_network(phantom.scan, look)
+    (first, second) = dict.fromkeys(shapes)
+    assert first[0] > second[0]
+    assert first[1] > second[1]
+
+
 def test_nothing_that_looks_like_lung_is_an_error(phantom: Phantom) -> None:
     with pytest.raises(EmptyMaskError, match="--lungs threshold"):
         lungs_by_network(phantom.scan, np.zeros_like)
 
 
 def test_the_second_view_leaves_the_first_network_as_it_is() -> None:
-    module = Module.start(Config.load(home("lung_unet") / "smoke.yaml", ["views=both"]), [])
+    module = Module.start(Config.load(home("lung_unet") / "smoke.yaml", ["views=both", "trains=sagittal"]), [])
     batch = {
         "gray": torch.rand(2, 1, 32, 32),
         "lungs": torch.ones((2, 32, 32), dtype=torch.uint8),
@@ -56,6 +69,11 @@ def test_the_second_view_leaves_the_first_network_as_it_is() -> None:
     module.losses(batch)["loss"].backward()
     assert all(p.grad is not None for p in module.network.sagittal.parameters())
     assert all(p.grad is None for p in module.network.axial.parameters())
+
+
+def test_a_view_that_is_not_there_cannot_learn() -> None:
+    with pytest.raises(ConfigError, match="expected views 'both'"):
+        Config.load(home("lung_unet") / "smoke.yaml", ["trains=sagittal"])
 
 
 def test_without_weights_the_network_says_how_to_get_some() -> None:

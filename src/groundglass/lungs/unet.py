@@ -13,6 +13,7 @@ from groundglass.errors import EmptyMaskError
 from groundglass.intensity import window_hu
 from groundglass.labels import Lung
 from groundglass.lungs.body import find_body
+from groundglass.lungs.bowel import find_bowel
 from groundglass.lungs.coarse import CoarseScan
 from groundglass.lungs.crf import refine_probability
 from groundglass.lungs.fill import bounding_box
@@ -26,8 +27,15 @@ Probability = NDArray[np.float32]
 Look = Callable[[Probability], Probability]
 """Takes lung gray of a view, (row, column), to the probability of lung on it."""
 
+AXIAL_SHARE = 0.75
+"""Share of the slices in what both views say; the rest is the view from the side. The paper tells
+none; half and half lost 0.002 of Dice on the validation patients, 0.65 to 1 are alike there."""
+
 MARGIN_PX = 12
 """Margin around likely lung within which edges are looked for."""
+
+CLOSER_MARGIN_MM = 15.0
+"""Margin around the lungs where they are looked at more closely."""
 
 _UNLIKELY = 0.02
 
@@ -40,8 +48,10 @@ def lungs_by_network(
 ) -> tuple[Mask, tuple[Note, ...]]:
     """Lungs, and what was noticed; see :func:`groundglass.lungs.find_lungs`.
 
-    Both views look at voxels of about 1.5 mm, within the body. Their probabilities are averaged,
-    brought to the slices of the scan, and sharpened there by a dense conditional random field.
+    The slices are looked at twice: the box around the body tells where lungs are, the box around
+    these shows them as large as slices of training do. There the views are averaged; their
+    probability is brought to the slices of the scan, and sharpened by a dense conditional random
+    field.
 
     Args:
         scan: CT volume.
@@ -58,23 +68,48 @@ def lungs_by_network(
     if box is None:
         raise _no_lung(scan)
     tell = progress or (lambda _: None)
-    gray = window_hu(coarse.hu[box])
-    probability = np.stack([axial(view) for view in gray])
-    tell(0.4)
-    if sagittal is not None:
-        views = [sagittal(np.ascontiguousarray(gray[:, :, k])) for k in range(gray.shape[2])]
-        probability = (probability + np.stack(views, axis=2)) * np.float32(0.5)
-    tell(0.7)
-    whole = np.zeros(coarse.hu.shape, np.float32)
-    whole[box] = probability * (body[box] > 0)
     columns = np.flatnonzero(body.any((0, 1)))
     middle = float(columns.mean())
+    rough = find_sides(coarse, (_look(coarse, body, box, axial, None) > 0.5).view(np.uint8), middle)
+    tell(0.3)
+    closer = bounding_box(rough > 0, margin=round(CLOSER_MARGIN_MM / coarse.pixel_mm))
+    if closer is None:
+        raise _no_lung(scan)
+    whole = _look(coarse, body, closer, axial, sagittal)
+    tell(0.7)
     sides = find_sides(coarse, (whole > 0.5).view(np.uint8), middle)
+    bowel = find_bowel(coarse, sides) > 0
+    sides[bowel], whole[bowel] = 0, 0
     if not sides.any():
         raise _no_lung(scan)
     lungs = _sharpen(scan, coarse, whole, sides)
     tell(1.0)
     return Mask.on(scan, lungs, Lung), tuple(note_lungs(scan, sides, lungs))
+
+
+def fuse_views(axial: Probability, sagittal: Probability) -> Probability:
+    """Probability of lung by both views, from that of each on one grid."""
+    share = np.float32(AXIAL_SHARE)
+    fused: Probability = share * axial + (1 - share) * sagittal
+    return fused
+
+
+def _look(
+    coarse: CoarseScan,
+    body: NDArray[np.uint8],
+    box: tuple[slice, slice, slice],
+    axial: Look,
+    sagittal: Look | None,
+) -> Probability:
+    """Probability of lung in a box, within the body, on the coarse grid."""
+    gray = window_hu(coarse.hu[box])
+    probability = np.stack([axial(view) for view in gray])
+    if sagittal is not None:
+        views = [sagittal(np.ascontiguousarray(gray[:, :, k])) for k in range(gray.shape[2])]
+        probability = fuse_views(probability, np.stack(views, axis=2))
+    whole = np.zeros(coarse.hu.shape, np.float32)
+    whole[box] = probability * (body[box] > 0)
+    return whole
 
 
 def _no_lung(scan: CTScan) -> EmptyMaskError:

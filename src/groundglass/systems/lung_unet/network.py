@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from groundglass.networks.residual_unet import ResidualUnet
 
 Views = Literal["axial", "both"]
+View = Literal["axial", "sagittal"]
 
 
 class LungUnet(nn.Module):
@@ -22,12 +23,13 @@ class LungUnet(nn.Module):
         self.axial = ResidualUnet(width)
         self.sagittal = ResidualUnet(width) if views == "both" else None
 
-    @property
-    def last(self) -> ResidualUnet:
-        """The network that is trained: the sagittal one where there is one."""
-        return self.axial if self.sagittal is None else self.sagittal
+    def of(self, view: View) -> ResidualUnet:
+        """The network of one view."""
+        network = self.axial if view == "axial" else self.sagittal
+        assert network is not None  # the config has seen to it
+        return network
 
-    def forward(self, gray: Tensor) -> Tensor:
-        """Logit of lung by the network that is trained, (batch, 1, row, column)."""
-        logits: Tensor = self.last(gray)
+    def forward(self, gray: Tensor, view: View = "axial") -> Tensor:
+        """Logit of lung, (batch, 1, row, column)."""
+        logits: Tensor = self.of(view)(gray)
         return logits

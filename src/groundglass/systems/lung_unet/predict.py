@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from groundglass.geometry.frame import Box, Frame
-from groundglass.lungs.unet import lungs_by_network
+from groundglass.lungs.unet import fuse_views, lungs_by_network
 from groundglass.mask import Mask
 from groundglass.networks.residual_unet import ResidualUnet
 from groundglass.scan import CTScan, Note
@@ -69,7 +69,7 @@ class Predictor:
         found = {"axial": np.stack([self._look(self.network.axial, one) for one in gray])}
         if self.network.sagittal is not None:
             found["sagittal"] = self._from_the_side(self.network.sagittal, gray, slice_px)
-            found["both"] = (found["axial"] + found["sagittal"]) * np.float32(0.5)
+            found["both"] = fuse_views(found["axial"], found["sagittal"])
         return found
 
     def _from_the_side(

@@ -1,10 +1,11 @@
 """How the lung network is trained: slices first, then views from the side."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -12,7 +13,7 @@ from groundglass.data.cohort import UNKNOWN, Case
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
-from groundglass.systems.lung_unet.network import LungUnet, Views
+from groundglass.systems.lung_unet.network import LungUnet, View, Views
 from groundglass.training.config import NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
@@ -22,16 +23,24 @@ class Config(RunConfig):
     """Settings of the lung network.
 
     Attributes:
-        views: ``axial`` trains the network of slices; ``both`` that of views from the side, beside
-            one of slices that is given by ``start_weights`` and stays as it is.
+        views: ``axial`` for the network of slices alone; ``both`` for that of views from the side
+            beside it.
+        trains: The view that learns; the other comes from ``start_weights`` and stays as it is.
         width: Channels at full size.
         encoder_weights: ``none``; there are no pretrained weights of this network.
     """
 
     views: Views = "axial"
+    trains: View = "axial"
     width: int = 16
     encoder_weights: str = "none"
     monitor: str = "val/lungs_dice"
+
+    @model_validator(mode="after")
+    def _what_learns_is_there(self) -> Self:
+        if self.trains == "sagittal" and self.views == "axial":
+            raise ValueError("trains 'sagittal' with views 'axial', expected views 'both'")
+        return self
 
     def network_settings(self) -> dict[str, NetworkSetting]:
         """Views and width."""
@@ -82,11 +91,11 @@ class Module(SystemModule):
 
     def parameters_to_train(self) -> Parameters:
         """Those of the view that is trained."""
-        return self.network.last.parameters()
+        return self.network.of(self.config.trains).parameters()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Dice and cross-entropy of lung."""
-        logits = self.network(batch["gray"])
+        logits = self.network(batch["gray"], self.config.trains)
         lungs = batch["lungs"][:, None]
         known = (lungs != UNKNOWN).to(logits.dtype)
         target = ((lungs > 0) & (lungs != UNKNOWN)).to(logits.dtype)
@@ -98,7 +107,7 @@ class Module(SystemModule):
 
     def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
         """Overlap of the lungs of each case where they are known."""
-        found = (self.network(batch["gray"])[:, 0] > 0).cpu().numpy()
+        found = (self.network(batch["gray"], self.config.trains)[:, 0] > 0).cpu().numpy()
         true = batch["lungs"].cpu().numpy()
         return [
             {} if (t == UNKNOWN).all() else {"lungs": Overlap.of(f, (t > 0) & (t != UNKNOWN))}
