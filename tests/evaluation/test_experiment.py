@@ -6,7 +6,7 @@ import pytest
 
 from groundglass.errors import CohortError, ConfigError
 from groundglass.evaluation import experiment
-from groundglass.evaluation.comparison import cell_text, compare
+from groundglass.evaluation.comparison import Table, cell_text, compare
 from groundglass.evaluation.experiment import Experiment
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.plan import Plan
@@ -22,6 +22,7 @@ class Calls:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.trained: list[dict[str, Any]] = []
         self.measured = 0
+        self.split = "test"
         monkeypatch.setattr(experiment, "train", self.train)
         monkeypatch.setattr(experiment, "evaluate", self.evaluate)
         monkeypatch.setattr(experiment, "Cohort", SimpleNamespace(read=tuple))
@@ -40,7 +41,7 @@ class Calls:
                 "weights_sha256": "0" * 64,
                 "configuration": "abc",
                 "cohort": "few",
-                "split": "test",
+                "split": self.split,
                 "cases": 2,
                 "patients": 2,
                 "loss": 0.25,
@@ -100,6 +101,34 @@ def test_a_fault_in_what_is_measured_on_shows_before_the_training(
     monkeypatch.setattr(experiment, "Cohort", SimpleNamespace(read=read))
     with pytest.raises(CohortError, match="broken, expected"):
         carry_out(tmp_path, make_plan(), rows=["plain"], data=["small"])
+    assert not calls.trained
+
+
+def test_a_test_that_came_later_is_measured_without_training(calls: Calls, tmp_path: Path) -> None:
+    wanted = {"rows": ["plain"], "data": ["small"], "seeds": [0]}
+    carry_out(tmp_path, make_plan(), **wanted)
+    small, large = SETTINGS["data"]
+    tests = [{"cohort": "few", "split": "val"}, {"cohort": "few"}]
+    longer = make_plan(data=[{**small, "tests": tests}, large])
+    calls.split = "val"
+    assert carry_out(tmp_path, longer, **wanted) == ["plain 0"]
+    assert carry_out(tmp_path, longer, **wanted) == []
+    assert (len(calls.trained), calls.measured) == (1, 2)
+    tables = {table.test.split: table for table in compare(longer, tmp_path / "results").tables}
+    first = read_metric_of(tables["test"])
+    assert first != read_metric_of(tables["val"]), "each test shows its own numbers"
+
+
+def read_metric_of(table: Table) -> str:
+    (line,) = (line for line in table.lines if line.group is not None)
+    return line.cells[1]
+
+
+def test_the_tables_of_what_a_row_starts_from_are_asked_for(calls: Calls, tmp_path: Path) -> None:
+    trials = list_trials(make_plan(), rows=["started"], data=["large"], seeds=[0])
+    only_few = Experiment({"few": tmp_path / "few.csv"}, tmp_path / "runs", tmp_path / "results")
+    with pytest.raises(ConfigError, match="--data many"):
+        list(only_few.carry_out(trials))
     assert not calls.trained
 
 

@@ -74,21 +74,20 @@ def compare(plan: Plan, results: Path) -> Comparison:
     tables = []
     for data in plan.data:
         rows = [r for r in plan.rows if r.kind == "train" and data in plan.data_of(r)]
-        for index, test in enumerate(data.tests):
-            lines = tuple(_line(plan, row, data, index, results) for row in rows)
+        for test in data.tests:
+            lines = tuple(_line(plan, row, data, test, results) for row in rows)
             if any(line.group or any(cell != "-" for cell in line.cells) for line in lines):
                 tables.append(Table(data, test, lines))
     return Comparison(plan, tuple(tables))
 
 
-def _line(plan: Plan, row: Row, data: Data, index: int, results: Path) -> Line:
+def _line(plan: Plan, row: Row, data: Data, test: Test, results: Path) -> Line:
     trials = list_trials(plan, rows=[row.name], data=[data.name])
     files = [(trial, results / f"trial-{trial.name}.json") for trial in trials]
-    evaluations: tuple[AnyEvaluation, ...] = tuple(
-        read_trial(file, trial).evaluations[index] for trial, file in files if file.is_file()
-    )
+    found = [read_trial(file, trial).of(test) for trial, file in files if file.is_file()]
+    evaluations: tuple[AnyEvaluation, ...] = tuple(one for one in found if one is not None)
     group = SeedGroup(evaluations) if evaluations else None
-    published = row.published.get(data.name, {}) if index == 0 else {}
+    published = row.published.get(data.name, {}) if test == data.tests[0] else {}
     cells = tuple(
         cell_text(
             group.values(metric) if group else [],

@@ -9,7 +9,9 @@ from typing import Any
 from groundglass.data.cohort import Cohort
 from groundglass.errors import ConfigError
 from groundglass.evaluation.evaluate import evaluate
+from groundglass.evaluation.plan import Test
 from groundglass.evaluation.result import Progress
+from groundglass.evaluation.seeds import AnyEvaluation
 from groundglass.evaluation.trial import Trial, TrialResult, read_trial
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
@@ -55,7 +57,7 @@ class Experiment:
         tell: Tell | None = None,
         progress: Progress | None = None,
     ) -> Iterator[TrialResult]:
-        """Train and measure what is missing; a finished trial is skipped.
+        """Train and measure what is missing; of a finished trial, tests that came later alone.
 
         A row that others start from is trained first, whether it was asked for or not.
 
@@ -71,25 +73,47 @@ class Experiment:
             CohortError: If a cohort to measure on is not sound.
             ConfigError: If a cohort has no table, or a run was made for another order.
         """
-        self._need_tables(trials)
-        tests = self._read_tests(trials)
-        for trial in trials:
-            file = self.result_file(trial)
-            if file.is_file():
-                read_trial(file, trial)
-                continue
+        unfinished = [(trial, self._stored(trial)) for trial in trials]
+        unfinished = [
+            (trial, stored) for trial, stored in unfinished if not _is_whole(trial, stored)
+        ]
+        self._need_tables([trial for trial, _ in unfinished])
+        tests = self._read_tests(unfinished)
+        for trial, stored in unfinished:
             folder = self.train(trial, tell)
             if trial.row.kind == "pretrain":
                 continue
             if tell is not None:
                 tell(f"measuring {trial.name}")
-            result = self._measure(trial, folder, tests, progress)
+            missing = _missing_tests(trial, stored)
+            measured = [self._measure(folder, test, tests, progress) for test in missing]
+            result = TrialResult(
+                plan=trial.plan.name,
+                row=trial.row.name,
+                data=trial.data.name,
+                seed=trial.seed,
+                order=trial.order_digest,
+                evaluations=(*(stored.evaluations if stored else ()), *measured),
+            )
             self.results.mkdir(parents=True, exist_ok=True)
-            file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            self.result_file(trial).write_text(
+                result.model_dump_json(indent=2) + "\n", encoding="utf-8"
+            )
             yield result
 
+    def _stored(self, trial: Trial) -> TrialResult | None:
+        file = self.result_file(trial)
+        return read_trial(file, trial) if file.is_file() else None
+
+    def _trained_on(self, trial: Trial) -> set[str]:
+        """Cohorts that a trial, and what it starts from, still need."""
+        if _is_finished(self.runs / trial.name, trial.order):
+            return set()
+        before = set() if trial.start is None else self._trained_on(trial.start)
+        return before | set(trial.data.train)
+
     def _need_tables(self, trials: Sequence[Trial]) -> None:
-        needed = {name for trial in trials for name in trial.data.train}
+        needed = {name for trial in trials for name in self._trained_on(trial)}
         needed |= {test.cohort for trial in trials for test in trial.data.tests}
         missing = sorted(needed - set(self.tables))
         if missing:
@@ -98,10 +122,11 @@ class Experiment:
                 f"{', '.join(sorted(needed))}; give --data {missing[0]}=TABLE.csv"
             )
 
-    def _read_tests(self, trials: Sequence[Trial]) -> dict[str, Cohort]:
+    def _read_tests(
+        self, unfinished: Sequence[tuple[Trial, TrialResult | None]]
+    ) -> dict[str, Cohort]:
         """What is measured on, read before the long work, so that a fault in it shows at once."""
-        missing = [trial for trial in trials if not self.result_file(trial).is_file()]
-        names = sorted({test.cohort for trial in missing for test in trial.data.tests})
+        names = sorted({test.cohort for pair in unfinished for test in _missing_tests(*pair)})
         return {name: Cohort.read([self.tables[name]]) for name in names}
 
     def train(self, trial: Trial, tell: Tell | None = None) -> Path:
@@ -145,32 +170,26 @@ class Experiment:
         return folder
 
     def _measure(
-        self,
-        trial: Trial,
-        folder: Path,
-        tests: Mapping[str, Cohort],
-        progress: Progress | None,
-    ) -> TrialResult:
-        evaluations = tuple(
-            evaluate(
-                str(folder),
-                tests[test.cohort],
-                test.split,
-                name=test.cohort,
-                protocol=test.protocol,
-                device=self.device,
-                progress=progress,
-            ).evaluation
-            for test in trial.data.tests
-        )
-        return TrialResult(
-            plan=trial.plan.name,
-            row=trial.row.name,
-            data=trial.data.name,
-            seed=trial.seed,
-            order=trial.order_digest,
-            evaluations=evaluations,
-        )
+        self, folder: Path, test: Test, tests: Mapping[str, Cohort], progress: Progress | None
+    ) -> AnyEvaluation:
+        return evaluate(
+            str(folder),
+            tests[test.cohort],
+            test.split,
+            name=test.cohort,
+            protocol=test.protocol,
+            device=self.device,
+            progress=progress,
+        ).evaluation
+
+
+def _missing_tests(trial: Trial, stored: TrialResult | None) -> list[Test]:
+    """What the plan asks to measure of a trial and is not stored."""
+    return [test for test in trial.data.tests if stored is None or stored.of(test) is None]
+
+
+def _is_whole(trial: Trial, stored: TrialResult | None) -> bool:
+    return stored is not None and not _missing_tests(trial, stored)
 
 
 class _Teller(Watcher):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from groundglass.errors import ConfigError, UnknownNameError
-from groundglass.evaluation.plan import Data, Plan, Row
+from groundglass.evaluation.plan import Data, Plan, Row, Test
 from groundglass.evaluation.result import Result
 from groundglass.evaluation.seeds import AnyEvaluation
 
@@ -24,7 +24,7 @@ class TrialResult(Result):
         data: Name of the data.
         seed: Seed of the run.
         order: Digest of what the plan asked for; a result of another one is out of date.
-        evaluations: One for each test of the data, in its order.
+        evaluations: One for each test of the data that was measured.
     """
 
     plan: str
@@ -33,6 +33,14 @@ class TrialResult(Result):
     seed: int
     order: str
     evaluations: tuple[Annotated[AnyEvaluation, Field(discriminator="protocol")], ...]
+
+    def of(self, test: Test) -> AnyEvaluation | None:
+        """What was measured on a test; ``None`` where the plan asked for it later."""
+        wanted = test.cohort, test.split, test.protocol
+        for one in self.evaluations:
+            if (one.cohort, one.split, one.protocol) == wanted:
+                return one
+        return None
 
 
 @dataclass(frozen=True, slots=True)
