@@ -183,6 +183,31 @@ def test_the_corrected_mask_is_not_taken_for_an_earlier_result(own):
     assert not (own / "versions/1/edited.nii.gz").exists()
 
 
+def test_the_corrected_mask_is_never_overwritten(own, tmp_path):
+    unchanged = own / "lesions.nii.gz"
+    before = {f: f.read_bytes() for f in own.iterdir()}
+    with pytest.raises(OutputError, match=r"found the corrected mask 'lesions\.nii\.gz'"):
+        write_rescored(rescore(own, unchanged), own, of=own, spare=unchanged)
+    assert {f: f.read_bytes() for f in own.iterdir()} == before
+    (tmp_path / "out").mkdir()
+    elsewhere = edited(own, all_gone).replace(tmp_path / "out" / "lesions.nii.gz")
+    drawn, report = elsewhere.read_bytes(), rescore(own, elsewhere)
+    with pytest.raises(OutputError, match="where a new result of that name belongs"):
+        write_rescored(report, tmp_path / "out", of=own, spare=elsewhere)
+    assert elsewhere.read_bytes() == drawn
+    write_rescored(report, tmp_path / "out", of=own, spare=elsewhere, formats=("json",))
+    assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
+        "lesions.nii.gz",
+        "report.json",
+    ]
+
+
+def test_results_of_an_earlier_run_in_another_folder_go(made, own, tmp_path):
+    file = edited(made[0], all_gone, name="gone.nii.gz")
+    write_rescored(rescore(made[0], file), own, of=made[0], spare=file, formats=("csv",))
+    assert [f.name for f in own.iterdir()] == ["report.csv"]
+
+
 def test_masks_that_were_edited_in_place_are_refused(own):
     edited(own, right_lung_consolidated).replace(own / "lesions.nii.gz")
     with pytest.raises(UnreadableScanError, match=r"differ from what report\.json counted"):

@@ -1,13 +1,17 @@
 import gzip
 import subprocess
 import sys
+from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from groundglass.errors import OutputError, UnknownNameError
-from groundglass.write import FORMATS, html, write, write_lungs, write_masks
+from groundglass.report import Outcome, Quality, QualityCheck
+from groundglass.write import FORMATS, earlier_results, html, write, write_lungs, write_masks
+from tests.write.dicom_series import report_of, store
 from tests.write.samples import PATIENT, dicom_volume, pictures, report, volume
 
 ALL = ["report.html", "report.json", "report.csv", "lungs.nii.gz", "lesions.nii.gz", "labels.json"]
@@ -52,6 +56,59 @@ def test_a_second_run_replaces_the_first(tmp_path):
     write(later, tmp_path)
     assert "No opacity found" in (tmp_path / "report.html").read_text("utf-8")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(ALL)
+
+
+def test_results_in_other_formats_go_and_files_of_the_user_stay(tmp_path):
+    write(report(pictures(names=("smith_1", "smith_2", "smith_3"))), tmp_path)
+    (tmp_path / "lungs" / "expert.png").write_bytes(b"mine")
+    (tmp_path / "lesions.csv").write_bytes(b"mine")
+    later = report(pictures(names=("a", "b", "c")))
+    files = write(later, tmp_path, ["nifti"])
+    mine = [tmp_path / "lungs" / "expert.png", tmp_path / "lesions.csv"]
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == {*files, *mine}
+    write(later, tmp_path, ["json"])
+    assert not (tmp_path / "lesions").exists()
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == {tmp_path / "report.json", *mine}
+
+
+def test_withheld_numbers_take_those_of_an_earlier_run_away(tmp_path):
+    write(report(), tmp_path, ["fhir"])
+    assert write(withheld(report()), tmp_path, ["fhir"]) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_results_in_other_formats(tmp_path, monkeypatch):
+    write(report(), tmp_path)
+    before = {f: f.read_bytes() for f in tmp_path.iterdir()}
+    (tmp_path / "report.pdf").write_bytes(b"mine")
+    monkeypatch.setattr(html, "write", lambda _, folder: made(folder / "report.pdf"))
+    with pytest.raises(OutputError, match="did not write"):
+        write(report(), tmp_path, ["html"])
+    assert {f: f.read_bytes() for f in before} == before
+
+
+def made(file):
+    file.write_bytes(b"groundglass")
+    return [file]
+
+
+def withheld(found):
+    check = QualityCheck(
+        name="lungs-cut",
+        title="Lungs",
+        outcome=Outcome.WITHHELD,
+        measured="all",
+        limit="none",
+        source="hand",
+    )
+    return replace(found, scores=(), quality=Quality(checks=(check,)))
+
+
+def test_every_file_of_every_format_is_known_as_a_result(tmp_path):
+    found = report_of(store(tmp_path / "scan"), lobes=True)
+    formats = [name for name, format in FORMATS.items() if find_spec(format.package or "gzip")]
+    files = write(found, tmp_path / "out", formats)
+    assert [tmp_path / "out" / name for name in earlier_results(tmp_path / "out")] == sorted(files)
 
 
 def test_the_same_report_gives_the_same_bytes(tmp_path):

@@ -1,7 +1,7 @@
 """Every score again, from the lesions that a reader corrected."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.errors import OutputError
 from groundglass.findings import Findings
 from groundglass.followup.corrected_lesions import read_lesions
 from groundglass.followup.result_folder import Result, quality_of, read_result
@@ -20,7 +21,7 @@ from groundglass.scan import Note
 from groundglass.score import Score
 from groundglass.severity.intervals import score_with_intervals
 from groundglass.version import __version__
-from groundglass.write import DEFAULT_FORMATS, check_formats, make_formats
+from groundglass.write import DEFAULT_FORMATS, check_formats, earlier_results, make_formats
 from groundglass.write.folder import keep, move_in_when_done, results_in
 
 BOTH = "both lungs"
@@ -101,7 +102,7 @@ def write_rescored(
 
     In the folder of the results that were corrected, these go to ``versions/1``, the next time to
     ``versions/2``, with every format that is not written again. Another folder gets the new
-    results alone.
+    results alone; those of an earlier run in it go.
 
     Args:
         report: From :func:`rescore`.
@@ -115,13 +116,20 @@ def write_rescored(
 
     Raises:
         UnknownNameError: If a format does not exist.
-        OutputError: If the scan does not allow a format, or the folder cannot be written. It is
-            then as it was.
+        OutputError: If the scan does not allow a format, the folder cannot be written, or a result
+            would take the place of the corrected mask. The folder is then as it was.
     """
     check_formats(formats, report.findings.scan)
-    if folder.resolve() != of.resolve():
-        return move_in_when_done(folder, lambda at: make_formats(report, at, formats))
+
+    def make_results(at: Path) -> list[Path]:
+        made = make_formats(report, at, formats)
+        _refuse_to_overwrite(spare, [folder / file.relative_to(at) for file in made])
+        return made
+
     spared = spare.resolve()
+    if folder.resolve() != of.resolve():
+        obsolete = [n for n in earlier_results(folder) if (folder / n).resolve() != spared]
+        return move_in_when_done(folder, make_results, obsolete)
     earlier = [name for name in results_in(folder) if (folder / name).resolve() != spared]
     number = 1
     while (folder / VERSIONS / str(number)).exists():
@@ -129,7 +137,7 @@ def write_rescored(
     version = Path(VERSIONS, str(number))
 
     def make(at: Path) -> list[Path]:
-        made = make_formats(report, at, formats)
+        made = make_results(at)
         (at / version).mkdir(parents=True)
         for name in earlier:
             keep(folder / name, at / version / name)
@@ -137,6 +145,15 @@ def write_rescored(
 
     files = move_in_when_done(folder, make, earlier)
     return files[: len(files) - len(earlier)]
+
+
+def _refuse_to_overwrite(mask: Path, files: Sequence[Path]) -> None:
+    """Refuse results of which one would take the place of the corrected mask."""
+    if mask.resolve() in [file.resolve() for file in files]:
+        raise OutputError(
+            f"found the corrected mask '{mask.name}' where a new result of that name belongs, "
+            "expected it elsewhere; move it away or name it otherwise"
+        )
 
 
 def changes(before: Findings, after: Findings) -> dict[str, Change]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from groundglass.errors import MissingExtraError, OutputError, UnknownNameError
-from groundglass.write.folder import check_folder, move_in_when_done
+from groundglass.write.folder import check_folder, move_in_when_done, results_named
 
 if TYPE_CHECKING:  # the list of formats is asked for by `--help`, which must not wait for numpy
     from groundglass.findings import Findings
@@ -20,9 +20,11 @@ if TYPE_CHECKING:  # the list of formats is asked for by `--help`, which must no
 __all__ = [
     "DEFAULT_FORMATS",
     "FORMATS",
+    "RESULTS",
     "Format",
     "check_folder",
     "check_formats",
+    "earlier_results",
     "make_formats",
     "write",
     "write_lungs",
@@ -111,6 +113,15 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 """Every format by name, in the order in which they are written: a later one may refer to an
 earlier one. A new one is a module with ``write(report, folder)`` and a line here."""
 
+RESULTS = (
+    *("report.html", "report.json", "report.csv", "lesions.csv", "report.pdf", "report.fhir.json"),
+    *("lungs.nii.gz", "lesions.nii.gz", "lobes.nii.gz", "regions.nii.gz", "labels.json"),
+    *("lungs/*.png", "lesions/*.png"),
+    *("segmentation.dcm", "segmentation_lobes.dcm", "labelmap_*.dcm", "structured_report.dcm"),
+    *("key_images.dcm", "key_slice_*.dcm", "structure_set.dcm", "report_pdf.dcm"),
+)
+"""Every file that some format writes; ``*`` stands for any part of a name."""
+
 DEFAULT_FORMATS = ("html", "json", "csv", "nifti")
 """What is written where nothing is asked for; every scan allows them."""
 
@@ -122,8 +133,9 @@ def write(
 ) -> list[Path]:
     """Write a report in the wanted formats: all of them, or nothing.
 
-    Results of an earlier run are replaced. Anything else in the folder is left alone: where a
-    file that groundglass did not write has the name of a result, nothing is written.
+    Results of an earlier run are replaced, and those in other formats go: they may be of another
+    scan. Anything else in the folder is left alone: where a file that groundglass did not write
+    has the name of a result, nothing is written.
 
     Args:
         report: What was found.
@@ -140,7 +152,13 @@ def write(
             of the user is in the way. The folder is then as it was.
     """
     check_formats(formats, report.findings.scan)
-    return move_in_when_done(folder, lambda at: make_formats(report, at, formats))
+    obsolete = earlier_results(folder) if formats else ()
+    return move_in_when_done(folder, lambda at: make_formats(report, at, formats), obsolete)
+
+
+def earlier_results(folder: Path) -> list[Path]:
+    """Results of an earlier run in a folder, by their paths within it; see ``RESULTS``."""
+    return results_named(folder, RESULTS)
 
 
 def make_formats(report: "Report", at: Path, formats: Collection[str]) -> list[Path]:

@@ -79,10 +79,10 @@ def move_in_when_done(
             new = Path(temporary) / "new"
             new.mkdir()  # unlike the temporary folder itself, this one has the user's permissions
             names = [made.relative_to(new) for made in make(new)]
-            if not names:
+            gone = [name for name in obsolete if name not in names]
+            if not (names or gone):
                 return []
             if folder.exists():
-                gone = [name for name in obsolete if name not in names]
                 _replace_files(names, new, folder, Path(temporary) / "old", gone)
             else:
                 _rename_folder(new, folder)
@@ -127,15 +127,26 @@ def _replace_files(
             else:
                 (new / name).replace(target)
                 undo.append(target.unlink)
-        for name in obsolete:
-            target, kept = folder / name, old / name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            target.replace(kept)
-            undo.append(partial(kept.replace, target))
+        _take_away(obsolete, folder, old, undo)
     except BaseException:
         for step in reversed(undo):
             step()
         raise
+
+
+def _take_away(
+    names: Sequence[Path], folder: Path, old: Path, undo: list[Callable[[], object]]
+) -> None:
+    """Take files out of a folder, and subfolders that they leave empty; tells how to undo it."""
+    for name in names:
+        target, kept = folder / name, old / name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        target.replace(kept)
+        undo.append(partial(kept.replace, target))
+    for parent in {folder / name.parent for name in names if name.parent.name}:
+        if not any(parent.iterdir()):
+            parent.rmdir()
+            undo.append(parent.mkdir)
 
 
 def _missing_parents(target: Path) -> list[Path]:
@@ -147,6 +158,17 @@ def results_in(folder: Path) -> list[Path]:
     """Files of a folder that groundglass wrote, without those of its subfolders, by their names."""
     files = (file for file in sorted(folder.iterdir()) if file.is_file())
     return [file.relative_to(folder) for file in files if _is_ours(file)]
+
+
+def results_named(folder: Path, patterns: Collection[str]) -> list[Path]:
+    """Files of a folder that groundglass wrote under the given names, by their paths within it.
+
+    Args:
+        folder: Need not exist.
+        patterns: Paths within the folder, where ``*`` stands for any part of a name.
+    """
+    found = {file for pattern in patterns for file in folder.glob(pattern) if file.is_file()}
+    return [file.relative_to(folder) for file in sorted(found) if _is_ours(file)]
 
 
 def keep(file: Path, kept: Path) -> None:
