@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from groundglass.followup.rescore import rescore, write_rescored
 from groundglass.followup.result_folder import read_result
 from groundglass.labels import Lesion, Lung
 from groundglass.read import read
+from groundglass.write.lesion_features import lesion_features
 from groundglass.write.record import read_record
 from tests.followup.results import FORMATS, edited, lesions_of, reoriented, result
 from tests.write.dicom_series import PHANTOM
@@ -77,6 +79,21 @@ def test_without_the_scan_scores_in_hounsfield_units_are_left_out_with_a_note(ma
     (note,) = [note for note in report.notes if note.name == "scores"]
     assert all(name in note.message for name in left_out)
     assert "masks without their scan" in note.message
+
+
+def test_radiomics_need_the_scan(made, tmp_path):
+    folder, scan = made
+    file = edited(folder, nothing)
+    out = {"of": folder, "spare": file, "formats": ("radiomics",)}
+    with pytest.raises(OutputError, match=r"without their scan, .* name it with --scan"):
+        write_rescored(rescore(folder, file), tmp_path / "out", **out)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="name it with --scan"):
+        lesion_features(rescore(folder, file).findings)
+    (table,) = write_rescored(rescore(folder, file, scan=scan), tmp_path / "out", **out)
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert rows
+    assert all(float(row["mean_hu"]) > -900 for row in rows)
 
 
 def test_an_empty_mask_makes_every_lesion_score_zero(made):

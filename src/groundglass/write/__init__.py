@@ -188,7 +188,8 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
     Raises:
         UnknownNameError: If a format does not exist.
         MissingExtraError: If a format needs a package that is not installed.
-        OutputError: If a format needs a DICOM series, and the scan was read from another format.
+        OutputError: If a format needs a DICOM series, and the scan was read from another format;
+            or Hounsfield units, and there are masks alone.
     """
     for name in formats:
         if name not in FORMATS:
@@ -205,6 +206,11 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
             f"found pictures in '{scan.source.name}', expected a CT volume for "
             f"{' and '.join(volumes)}; choose other formats"
         )
+    if volumes and not _has_densities(scan):
+        raise OutputError(
+            f"found the masks of '{scan.source.name}' without their scan, expected the scan for "
+            f"{' and '.join(volumes)}; name it with --scan, or choose other formats"
+        )
     wanting = [name for name in formats if FORMATS[name].needs_series]
     if wanting and not scan.source.headers:
         others = ", ".join(name for name, format in FORMATS.items() if not format.needs_series)
@@ -219,6 +225,12 @@ def _is_volume(scan: "Scan") -> bool:
     from groundglass.scan import CTScan
 
     return isinstance(scan, CTScan)
+
+
+def _has_densities(scan: "Scan") -> bool:
+    from groundglass.scan import CTGrid
+
+    return not isinstance(scan, CTGrid)
 
 
 def write_masks(findings: "Findings", folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from groundglass.errors import OutputError
 from groundglass.findings import Findings
 from groundglass.labels import Lesion, Lobe, Lung, Region
 from groundglass.mask import Mask
-from groundglass.scan import CTScan
+from groundglass.scan import CTGrid, CTScan
 
 sitk: Any = SimpleITK  # its functions carry no types
 
@@ -88,7 +88,8 @@ def lesion_features(findings: Findings) -> list[LesionFeatures]:
         findings: Lungs and lesions of a CT volume.
 
     Raises:
-        OutputError: For pictures, which have neither millimeters nor Hounsfield units.
+        OutputError: For pictures, which have neither millimeters nor Hounsfield units, and for
+            masks without their scan, which have no Hounsfield units.
     """
     _volume(findings)
     found = [one for kind in Lesion for one in _of_kind(findings, kind)]
@@ -100,6 +101,12 @@ def _volume(findings: Findings) -> CTScan:
         raise OutputError(
             f"found pictures in '{findings.scan.source.name}', expected a CT volume for the "
             "features of lesions; leave the format radiomics out"
+        )
+    if isinstance(findings.scan, CTGrid):
+        raise OutputError(
+            f"found the masks of '{findings.scan.source.name}' without their scan, expected the "
+            "scan for the densities of lesions; name it with --scan, or leave the format radiomics "
+            "out"
         )
     return findings.scan
 

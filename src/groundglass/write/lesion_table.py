@@ -47,7 +47,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write ``lesions.csv``, a header and a row for each lesion, into an existing folder.
 
     Raises:
-        OutputError: For pictures, which have neither millimeters nor Hounsfield units.
+        OutputError: For pictures and for masks without their scan, which have no Hounsfield units.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
