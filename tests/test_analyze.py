@@ -81,4 +81,4 @@ def test_a_picture_without_lungs_among_others_is_noted(phantom: Phantom, tmp_pat
         np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8) // 8 + 190,
     )
     _, notes = segment(pictures)
-    assert any(note.name == "no-lungs" and "blank" in note.message for note in notes)
+    assert any(note.name == "no-lungs" and "'blank'" in note.message for note in notes)

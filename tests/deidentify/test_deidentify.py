@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VM, dictionary_VR
 
+from groundglass.classification import Classification
 from groundglass.data.phantom import make_phantom
 from groundglass.deidentify import DATES, check, deidentify, read_key
 from groundglass.deidentify.headers import EDITION, cleaned
 from groundglass.deidentify.pseudonyms import Pseudonyms, shifted
+from groundglass.deidentify.report import without_names
 from groundglass.errors import ConfigError, MissingExtraError, UnknownNameError
 from groundglass.provenance import input_uids
 from groundglass.scan import Note
@@ -229,6 +231,29 @@ def test_pictures_and_files_without_headers_lose_their_names(tmp_path):
         assert not LEAKS.search(said_in(file))
         assert "teaching file" not in said_in(file)
     assert made.notes[0].message == "Found '...', the scan's last."
+
+
+@pytest.mark.parametrize(
+    ("message", "without"),
+    [
+        ("Found 'O'Brien 1.dcm', the scan's last.", "Found '...', the scan's last."),
+        ("Chose 'O'Brien'; left out 'Ngozi's 2nd'.", "Chose '...'; left out '...'."),
+        ("Left out 'James' CT'.", "Left out '...'."),
+        ("No lung on 2 of the pictures: O'Brien, 2.", "No lung on 2 of the pictures: ..., 2."),
+        ("The patients' lungs; O'Briens stay.", "The patients' lungs; O'Briens stay."),
+    ],
+)
+def test_names_in_notes_go_quoted_or_not(message, without):
+    assert without_names(message, ("O'Brien", "James' CT", "2")) == without
+
+
+def test_notes_of_a_classification_lose_names_as_well():
+    found = report(pictures(names=("okonkwo_1", "okonkwo_2", "c")))
+    note = Note("no-lungs", "No lung on 1 of the pictures: okonkwo_2, seen in 'ngozi'.")
+    said = Classification("a", "", {"COVID-19": 1.0}, exclusive=True, notes=(note,))
+    made = deidentify(replace(found, classification=said, notes=(note,)))
+    expected = "No lung on 1 of the pictures: ..., seen in '...'."
+    assert made.classification.notes[0].message == made.notes[0].message == expected
 
 
 def test_intervals_between_dates_of_a_patient_survive_the_shift():

@@ -1,6 +1,7 @@
 """A report whose scan, notes and provenance no longer name anybody."""
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 
 import highdicom as hd
@@ -14,8 +15,12 @@ from groundglass.mask import Mask
 from groundglass.report import Provenance, Report
 from groundglass.scan import CTScan, CTSlices, Note, Scan
 
-_QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)")
-"""Names of files, folders and pictures stand in quotes in notes."""
+_QUOTED = re.compile(r"(?<!\w)'(?:[^']|(?<=\w)'(?=\w))*'(?!\w)")
+"""Names of files, folders and pictures stand in quotes in notes; an apostrophe within a word is
+part of the name."""
+
+_COUNT = re.compile(r"\d{1,3}|.")
+"""A name as short as this names nobody, and stands in notes for a number or a letter."""
 
 _UID = re.compile(r"\b\d+(?:\.\d+){3,}\b")
 
@@ -34,13 +39,18 @@ def without_identity(report: Report, dates: str, key: bytes | None) -> Report:
     pseudonyms, source = Pseudonyms(key), report.findings.scan.source
     headers = cleaned(source.headers, dates, pseudonyms) if source.headers else ()
     scan = _scan(report.findings.scan, headers, pseudonyms)
-    notes = tuple(_without_names(note, pseudonyms) for note in report.notes)
+    names = _names_of(report.findings.scan)
+    said_of_class = report.classification and replace(
+        report.classification,
+        notes=_all_without_names(report.classification.notes, names, pseudonyms),
+    )
     said = Note("deidentified", _told(headers, dates, key))
     return replace(
         report,
         findings=_on(scan, report.findings),
         detections=report.detections and replace(report.detections, scan=scan),
-        notes=(*notes, said),
+        classification=said_of_class,
+        notes=(*_all_without_names(report.notes, names, pseudonyms), said),
         provenance=_provenance(report.provenance, dates, key, pseudonyms),
     )
 
@@ -51,7 +61,7 @@ def _scan(scan: Scan, headers: tuple[Dataset, ...], pseudonyms: Pseudonyms) -> S
         scan.source,
         name=pseudonyms.name(*known),
         headers=headers,
-        notes=tuple(_without_names(note, pseudonyms) for note in scan.source.notes),
+        notes=_all_without_names(scan.source.notes, _names_of(scan), pseudonyms),
         stored=scan.source.stored and _in_other_frame(scan.source.stored, pseudonyms),
     )
     if isinstance(scan, CTSlices):
@@ -82,9 +92,38 @@ def _in_other_frame(grid: hd.VolumeGeometry, pseudonyms: Pseudonyms) -> hd.Volum
     )
 
 
-def _without_names(note: Note, pseudonyms: Pseudonyms) -> Note:
-    message = _QUOTED.sub("'...'", note.message)
-    return Note(note.name, _UID.sub(lambda found: pseudonyms.uid(found[0]), message))
+def without_names(message: str, names: Collection[str] = ()) -> str:
+    """A note of which quoted names, and those that are given, became three dots.
+
+    Args:
+        message: What was noticed.
+        names: Names of the scan and its pictures, which go where they are not quoted as well.
+    """
+    longest_first = sorted(names, key=len, reverse=True)
+    for name in longest_first:
+        message = message.replace(f"'{name}'", "'...'")
+    message = _QUOTED.sub("'...'", message)
+    for name in longest_first:
+        if not _COUNT.fullmatch(name):
+            message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "...", message)
+    return message
+
+
+def _names_of(scan: Scan) -> tuple[str, ...]:
+    """What the scan and its pictures are called."""
+    pictures = scan.names if isinstance(scan, CTSlices) else ()
+    return tuple(name for name in (scan.source.name, *pictures) if name)
+
+
+def _all_without_names(
+    notes: Iterable[Note], names: Collection[str], pseudonyms: Pseudonyms
+) -> tuple[Note, ...]:
+    """The notes without names, and with other identifiers."""
+    told = ((note.name, without_names(note.message, names)) for note in notes)
+    return tuple(
+        Note(name, _UID.sub(lambda found: pseudonyms.uid(found[0]), message))
+        for name, message in told
+    )
 
 
 def _provenance(

@@ -91,6 +91,6 @@ def _of_pictures(
     empty = [name for name, s in zip(scan.names, lungs.slices, strict=True) if not s.any()]
     if not empty:
         return lungs, PICTURE_LUNGS_SYSTEM, ()
-    shown = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
+    shown = ", ".join(f"'{name}'" for name in empty[:5]) + (" ..." if len(empty) > 5 else "")
     note = Note("no-lungs", f"No lung was found on {len(empty)} of the pictures: {shown}.")
     return lungs, PICTURE_LUNGS_SYSTEM, (note,)
