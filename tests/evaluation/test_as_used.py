@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundglass.evaluation.as_used import find_cases, found_cases, structure_results
+from groundglass.evaluation.as_used import Evaluation, find_cases, found_cases, structure_results
 from groundglass.evaluation.evaluate import configuration_digest, write_cases
 from groundglass.evaluation.result import PatientBootstrap
+from groundglass.evaluation.seeds import group_seeds
 from tests.evaluation.slices import SHAPE, KnownSystem, block, write_case
 
 TRUTH = block(np.s_[2:4], np.s_[3:8])  # ten pixels
@@ -63,6 +64,50 @@ def test_a_configuration_is_the_same_for_every_seed_and_folder(tmp_path: Path) -
         (tmp_path / "config.yaml").write_text(text)
         digests.append(configuration_digest(tmp_path / "config.yaml"))
     assert digests[0] == digests[1] != digests[2]
+
+
+def write_run(folder: Path, settings: str, cohort: str = "case,split\na,train\nb,val\n") -> Path:
+    folder.mkdir()
+    (folder / "cohort.csv").write_text(cohort)
+    (folder / "config.yaml").write_text(settings)
+    return folder / "config.yaml"
+
+
+def test_runs_on_other_cases_are_another_configuration(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", "seed: 0\n")
+    shuffled = write_run(tmp_path / "shuffled", "seed: 1\n", "case,split\nb,val\na,train\n")
+    more = write_run(tmp_path / "more", "seed: 0\n", "case,split\na,train\nb,val\nc,train\n")
+    split = write_run(tmp_path / "split", "seed: 0\n", "case,split\na,val\nb,train\n")
+    digests = [configuration_digest(config) for config in (first, shuffled, more, split)]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_runs_that_start_from_another_configuration_are_another(tmp_path: Path) -> None:
+    def digest(name: str, before: str) -> str:
+        start = tmp_path / before / "weights.safetensors"
+        config = write_run(tmp_path / name, f"seed: 0\nstart_weights: {start}\n")
+        return configuration_digest(config)
+
+    for name, settings in (
+        ("coach-0", "seed: 0\nmasks: random\n"),
+        ("coach-1", "seed: 1\nmasks: random\n"),
+    ):
+        write_run(tmp_path / name, settings)
+    write_run(tmp_path / "other", "seed: 0\nmasks: coach\n")
+    same, seed, other = digest("a", "coach-0"), digest("b", "coach-1"), digest("c", "other")
+    assert same == seed != other
+
+
+def test_results_of_one_seed_are_never_taken_for_two_seeds() -> None:
+    def result(seed: int | None, loss: float) -> Evaluation:
+        facts = {"system": "s", "weights_sha256": "", "configuration": "abc", "seed": seed}
+        counts = {"cohort": "c", "split": "test", "cases": 1, "patients": 1}
+        return Evaluation(**facts, **counts, loss=loss, structures={})
+
+    results = [result(seed, loss) for seed, loss in ((0, 1.0), (1, 2.0), (0, 3.0), (1, 4.0))]
+    assert [group.values("loss") for group in group_seeds(results)] == [[1.0, 2.0], [3.0, 4.0]]
+    assert len(group_seeds([result(None, 1.0), result(None, 2.0)])) == 2
 
 
 def test_a_bootstrap_leaves_out_what_is_not_defined() -> None:

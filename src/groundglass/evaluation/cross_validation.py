@@ -117,7 +117,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
         segmenter = load_system(str(run), device)
         tested = Cohort.read([named[trial.data.name]]).split("test")
         entries += PROTOCOLS[protocol].look(segmenter, tested, progress)
-        facts = facts or run_facts(segmenter.card, run)
+        # every seed deals the cases to other splits
+        facts = facts or run_facts(segmenter.card, run, [(case.case, "") for case in cases])
     facts |= {"cohort": name, "split": f"{folds}-fold", "weights_sha256": ""}
     facts |= {"cases": len(cases), "patients": len(fold_of)}
     return PROTOCOLS[protocol].sum_up(facts, entries)

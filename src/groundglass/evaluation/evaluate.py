@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any, cast
@@ -63,29 +63,60 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     return PROTOCOLS[protocol].sum_up(facts, entries)
 
 
-def run_facts(card: Card, run: Path) -> dict[str, Any]:
-    """What card and run say of the weights, as fields of ``Measurement``."""
+Splits = Collection[tuple[str, str]]
+"""Name and split of each case of a cohort."""
+
+
+def run_facts(card: Card, run: Path, splits: Splits | None = None) -> dict[str, Any]:
+    """What card and run say of the weights, as fields of ``Measurement``.
+
+    Args:
+        card: Card of the run.
+        run: Its folder.
+        splits: See :func:`configuration_digest`.
+    """
     weights = card.weights
     config, throughput = run / "config.yaml", run / "throughput.json"
     return {
         "system": card.name,
         "weights_sha256": weights.sha256 if weights else "",
         "config": weights.config if weights else "",
-        "configuration": configuration_digest(config) if config.is_file() else "",
+        "configuration": configuration_digest(config, splits) if config.is_file() else "",
         "seed": weights.seed if weights else None,
         "throughput": json.loads(throughput.read_text()) if throughput.is_file() else None,
     }
 
 
-def configuration_digest(config: Path) -> str:
-    """Short hash of a run's settings without its seed; of files named in them, the name alone."""
+def configuration_digest(config: Path, splits: Splits | None = None) -> str:
+    """Short hash of what runs share that differ by seed alone: settings, cases, and their start.
+
+    Start weights count by this hash of the run that they come from; of other files that are named
+    in settings, the name alone.
+
+    Args:
+        config: Settings of a run, in its folder.
+        splits: The cases that count; those of the run's cohort, as far as known, if not given.
+    """
     settings = cast("dict[str, Any]", yaml.safe_load(config.read_text(encoding="utf-8")))
     settings.pop("seed", None)
+    start = settings.get("start_weights")
     for key, value in settings.items():
         if isinstance(value, str):
             settings[key] = Path(value).name
+    if start and (before := Path(start).with_name("config.yaml")).is_file():
+        settings["start_weights"] = configuration_digest(before)
+    cohort = config.with_name("cohort.csv")
+    if splits is None and cohort.is_file():
+        splits = _read_splits(cohort)
+    if splits is not None:
+        settings["cases"] = sorted(list(case) for case in splits)
     text = yaml.safe_dump(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _read_splits(cohort: Path) -> Splits:
+    with cohort.open(newline="", encoding="utf-8") as file:
+        return [(row["case"], row["split"]) for row in csv.DictReader(file)]
 
 
 def write_cases(rows: Sequence[CaseMetrics], table: Path) -> None:

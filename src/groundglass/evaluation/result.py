@@ -57,7 +57,8 @@ class Measurement(Result):
         system: Name of the system.
         weights_sha256: Checksum of its weights.
         config: Digest of the config of the run that made them; empty where not known.
-        configuration: The same without the seed, which runs that differ by seed alone share.
+        configuration: Digest of settings without the seed, of cases and of where the run started
+            from, which runs that differ by seed alone share; see ``configuration_digest``.
         seed: Seed of the run; ``None`` where not known.
         cohort: Name of the cohort.
         split: The split.

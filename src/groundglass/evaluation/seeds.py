@@ -95,10 +95,18 @@ def mean_and_spread(values: Sequence[float]) -> str:
 def group_seeds(evaluations: Iterable[AnyEvaluation]) -> list[SeedGroup]:
     """Evaluations grouped by system, configuration, cohort and split, in order of appearance.
 
-    What has no known configuration is told apart by its weights.
+    What has no known configuration is told apart by its weights. A group has each seed once:
+    another of the same seed cannot differ by it, and begins a group of its own.
     """
-    groups: dict[tuple[str, ...], list[AnyEvaluation]] = {}
+    groups: list[list[AnyEvaluation]] = []
+    alike: dict[tuple[str, ...], list[list[AnyEvaluation]]] = {}
     for one in evaluations:
         made = one.configuration or one.weights_sha256
-        groups.setdefault((one.system, made, one.cohort, one.split), []).append(one)
-    return [SeedGroup(tuple(group)) for group in groups.values()]
+        known = alike.setdefault((one.system, made, one.cohort, one.split), [])
+        group = next((g for g in known if one.seed not in {other.seed for other in g}), None)
+        if group is None:
+            group = []
+            known.append(group)
+            groups.append(group)
+        group.append(one)
+    return [SeedGroup(tuple(group)) for group in groups]

@@ -11,7 +11,7 @@ from groundglass.weights import load_weights
 
 
 def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
-    """Copy weights, settings and card of a finished run, with some settings changed.
+    """Copy weights, cases, settings and card of a finished run, with some settings changed.
 
     Args:
         run: The finished run.
@@ -30,6 +30,8 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
     made = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     copyfile(run.weights, made.weights)
+    if run.cohort.is_file():
+        copyfile(run.cohort, made.cohort)
     weights = card.weights.model_copy(update={"config": config.digest()})
     changes = {"network": {**card.network, **config.network_settings()}, "weights": weights}
     write_card(card.model_copy(update=changes), made.card)
