@@ -151,9 +151,14 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
     """Gray picture, (row, column).
 
     Raises:
-        CohortError: If the file is no picture.
+        CohortError: If the file is no picture, or has more than 8 bits a value.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    pixels = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH)  # gray; else values lose their lower bits
     if pixels is None:
         raise CohortError(f"found '{path}' unreadable, expected a gray picture; replace the file")
-    return np.asarray(pixels, np.uint8)
+    if pixels.dtype != np.uint8:
+        raise CohortError(
+            f"found '{path}' with {8 * pixels.itemsize} bits a value, expected 8; write a mask "
+            "with the same values in 8 bits, and a picture as seen in its window"
+        )
+    return np.asarray(pixels)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,4 +66,7 @@ def _read_sound(path: Path) -> tuple[NDArray[np.uint8] | None, str]:
     try:
         return read_gray(path), ""
     except CohortError:
-        return None, f"'{path}', which is no picture"
+        pixels = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH)
+        if pixels is None:
+            return None, f"'{path}', which is no picture"
+        return None, f"'{path}' with {8 * pixels.itemsize} bits a value, not 8"
