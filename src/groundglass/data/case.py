@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from groundglass.data.sides import tell_sides
 from groundglass.errors import CohortError
-from groundglass.labels import Lesion
+from groundglass.labels import Lesion, Lung
 
 Split = Literal["train", "val", "test"]
 
@@ -38,6 +39,7 @@ UNKNOWN = 255
 
 
 _LUNG_MEANINGS = {"both", "right", "left"}
+_BOTH = 255
 _LESION_MEANINGS = {"0", *(str(int(lesion)) for lesion in Lesion)}
 
 
@@ -128,6 +130,22 @@ class Case(BaseModel):
             return None
         pixels = read_gray(self.lungs)
         return np.isin(pixels, list(_parse_values(self.lungs_values))).astype(np.uint8)
+
+    def read_sides(self) -> NDArray[np.uint8] | None:
+        """Lungs, (row, column), numbers of ``Lung``; ``None`` where the sides cannot be told.
+
+        Sides are those that the values name; of values that mean both lungs, see ``tell_sides``.
+        """
+        if self.lungs is None:
+            return None
+        table = np.zeros(256, np.uint8)
+        for value, meaning in _parse_values(self.lungs_values).items():
+            table[value] = _BOTH if meaning == "both" else Lung[meaning.upper()]
+        named = table[read_gray(self.lungs)]
+        if not (named == _BOTH).any():
+            return named
+        told = tell_sides((named > 0).astype(np.uint8))
+        return None if told is None else np.where(named == _BOTH, told, named)
 
     def read_lesions(self) -> NDArray[np.uint8] | None:
         """Lesions, (row, column), numbers of ``Lesion``; ``None`` where not known."""

@@ -10,7 +10,6 @@ from torch.utils.data import Dataset, Sampler
 
 from groundglass.data.augment import Augment, AugmentConfig
 from groundglass.data.cohort import UNKNOWN, Case
-from groundglass.data.sides import tell_sides
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray
 from groundglass.labels import Lung
@@ -94,8 +93,7 @@ class SliceDataset(Dataset[dict[str, torch.Tensor]]):
 
     @staticmethod
     def _known_sides(case: Case) -> NDArray[np.uint8] | None:
-        lungs = case.read_lungs()
-        return None if lungs is None else tell_sides(lungs)
+        return case.read_sides()
 
     def _target(self, frame: Frame, mask: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
         if mask is None:
