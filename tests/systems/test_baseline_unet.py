@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+from groundglass.data.case import UNKNOWN
 from groundglass.data.phantom import make_phantom
 from groundglass.intensity import window_hu
 from groundglass.labels import OPACITIES, Lesion, Lung
@@ -8,6 +10,8 @@ from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.body import find_body
+from groundglass.systems.baseline_unet.training import Config, Module
+from groundglass.systems.card import home
 from groundglass.systems.cleaning import (
     clean_lung_sides,
     dense_lung,
@@ -103,6 +107,20 @@ def test_a_healthy_phantom_stays_below_one_percent() -> None:
     made = make_phantom(1, shape=(60, 160, 160), lesions=())
     found = load_system("baseline_unet").segment(made.scan, made.lungs)
     assert (found.array > 0).sum() < 0.01 * (made.lungs.array > 0).sum()
+
+
+def test_validation_leaves_out_what_is_not_known() -> None:
+    module = Module.start(Config.load(home("baseline_unet") / "smoke.yaml", []), []).eval()
+    masks = torch.zeros((3, 64, 64), dtype=torch.uint8)
+    lungs, lesions = masks.clone(), masks.clone()
+    lungs[1:], lesions[:2] = UNKNOWN, UNKNOWN
+    lesions[2, :20, :32] = UNKNOWN
+    batch = {"gray": torch.rand(3, 1, 64, 64), "lungs": lungs, "lesions": lesions}
+    with torch.inference_mode():
+        known = module.overlaps(batch)
+    assert [set(one) for one in known] == [{"lungs"}, set(), {"lesion"}]
+    lesion = known[2]["lesion"]
+    assert lesion.both + lesion.true_only == 0
 
 
 def test_lesions_are_named_by_density() -> None:

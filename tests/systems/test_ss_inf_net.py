@@ -196,6 +196,16 @@ def test_the_second_stage_leaves_the_first_network_as_it_is(cohort_table: Path) 
     assert all(p.grad is None for p in module.network.lesion.parameters())
 
 
+def test_slices_without_a_mask_are_not_judged() -> None:
+    module = Module.start(Config.load(SMOKE, []), []).eval()
+    lesions = torch.zeros((2, 64, 64), dtype=torch.uint8)
+    lesions[0] = UNKNOWN
+    with torch.inference_mode():
+        unknown, known = module.overlaps({"gray": torch.rand(2, 1, 64, 64), "lesions": lesions})
+    assert unknown == {}
+    assert set(known) == {"lesion"}
+
+
 def test_kinds_need_a_second_network() -> None:
     with pytest.raises(ConfigError, match="set kinds"):
         Module.start(Config.load(SMOKE, ["stage=kinds"]), [])

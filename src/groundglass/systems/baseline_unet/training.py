@@ -94,8 +94,10 @@ def _case_overlaps(
     if (lungs != UNKNOWN).any():
         lung = found[Output.RIGHT_LUNG] | found[Output.LEFT_LUNG]
         overlaps["lungs"] = Overlap.of(lung, (lungs > 0) & (lungs != UNKNOWN))
+    if (lesions == UNKNOWN).all():
+        return overlaps
     lesion = found[Output.LESION]
-    overlaps["lesion"] = Overlap.of(lesion, lesions > 0)
+    overlaps["lesion"] = Overlap.of(lesion, (lesions > 0) & (lesions != UNKNOWN))
     if ((lesions == Lesion.GROUND_GLASS) | (lesions == Lesion.CONSOLIDATION)).any():
         dense = found[Output.CONSOLIDATION]
         overlaps["ground_glass"] = Overlap.of(lesion & ~dense, lesions == Lesion.GROUND_GLASS)

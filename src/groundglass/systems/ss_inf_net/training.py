@@ -174,6 +174,8 @@ class Module(SystemModule):
 def _case_overlaps(
     lesion: NDArray[np.bool_], kinds: NDArray[np.uint8], true: NDArray[np.uint8], stage: str
 ) -> dict[str, Overlap]:
+    if (true == UNKNOWN).all():
+        return {}
     overlaps = {"lesion": Overlap.of(lesion, (true > 0) & (true != UNKNOWN))}
     told = ((true == Lesion.GROUND_GLASS) | (true == Lesion.CONSOLIDATION)).any()
     if stage == "kinds" and told:
