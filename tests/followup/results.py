@@ -1,5 +1,6 @@
 """A small result on disk, as analyze would write it, and edited masks for it."""
 
+from dataclasses import replace
 from functools import cache
 
 import nibabel as nib
@@ -8,7 +9,7 @@ import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
 
 from groundglass.labels import Region
 from groundglass.mask import Mask
-from groundglass.report import Report
+from groundglass.report import Outcome, Quality, QualityCheck, Report
 from groundglass.severity import score_all
 from groundglass.write import write
 from tests.write.dicom_series import PHANTOM, PROVENANCE, report_of, store
@@ -22,8 +23,8 @@ def first_regions():
     return np.array([0, 1, 4, 6, 11, 16], np.uint8)[PHANTOM.lobes.array]
 
 
-def result(tmp_path, *, formats=FORMATS, scan=None):
-    """Folder with the result of the phantom, and the folder of its scan."""
+def result(tmp_path, *, formats=FORMATS, scan=None, change=None):
+    """Folder with the result of the phantom, after a change, and the folder of its scan."""
     scan = scan or store(tmp_path / "scan")
     report = report_of(scan, lobes=True)
     found = report.findings
@@ -35,8 +36,28 @@ def result(tmp_path, *, formats=FORMATS, scan=None):
         update={"settings": {"tolerate": "thick-slices"}, "regions_source": "hand"}
     )
     notes = (*found.scan.source.notes, *notes)
-    write(Report(findings, scores, provenance, notes), tmp_path / "result", formats)
+    made = Report(findings, scores, provenance, notes)
+    write(made if change is None else change(made), tmp_path / "result", formats)
     return tmp_path / "result", scan
+
+
+def quality(outcome):
+    """Quality control that found one thing."""
+    check = QualityCheck(
+        name="lungs-cut",
+        title="Lungs at the edge",
+        outcome=outcome,
+        measured="one",
+        limit="none",
+        source="hand",
+        message="The scan ends within the lungs.",
+    )
+    return Quality(checks=(check,))
+
+
+def withheld(report):
+    """The report as quality control withholds it."""
+    return replace(report, scores=(), quality=quality(Outcome.WITHHELD))
 
 
 def lesions_of(folder):

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -17,7 +18,9 @@ from groundglass.followup.registration import Registration, register
 from groundglass.followup.write_comparison import signed, write_comparison
 from groundglass.labels import Lesion, Lobe
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, Source
+from groundglass.report import Outcome
+from groundglass.scan import CTScan, Note, Source
+from tests.followup.results import quality, result
 from tests.write.samples import PROVENANCE, volume
 
 SHAPE = (48, 96, 96)
@@ -162,6 +165,24 @@ def test_different_systems_are_noted(earlier, without_registration):
     other = PROVENANCE.model_copy(update={"system": "another"})
     compared = compare_points([point(earlier), TimePoint("b", earlier, other)])
     assert "systems" in {note.name for note in compared.comparison.notes}
+
+
+def test_what_was_noticed_on_each_scan_is_told_with_its_name(tmp_path, without_registration):
+    def noticed(report):
+        notes = (Note("gap", "Found a gap."),)
+        return replace(report, notes=notes, quality=quality(Outcome.WARNING))
+
+    folder, _ = result(tmp_path, change=noticed)
+    compared = compare([folder, folder])
+    told = [(n.name, n.message) for n in compared.comparison.notes if n.name != "no-dates"]
+    assert told == [
+        ("lungs-cut", "Scan 1, 'scan': The scan ends within the lungs."),
+        ("gap", "Scan 1, 'scan': Found a gap."),
+        ("lungs-cut", "Scan 2, 'scan': The scan ends within the lungs."),
+        ("gap", "Scan 2, 'scan': Found a gap."),
+    ]
+    page = write_comparison(compared, tmp_path / "out")[0].read_text()
+    assert all(text in page for text in ("Found a gap.", "ends within the lungs"))
 
 
 def test_one_scan_or_the_wrong_number_of_days_is_refused(tmp_path):

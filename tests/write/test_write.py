@@ -1,7 +1,6 @@
 import gzip
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 from PIL import Image
 
 from groundglass.errors import OutputError, UnknownNameError
-from groundglass.report import Outcome, Quality, QualityCheck
 from groundglass.write import FORMATS, earlier_results, html, write, write_lungs, write_masks
+from tests.followup.results import withheld
 from tests.write.dicom_series import report_of, store
 from tests.write.samples import PATIENT, dicom_volume, pictures, report, volume
 
@@ -90,18 +89,6 @@ def test_a_failure_keeps_the_results_in_other_formats(tmp_path, monkeypatch):
 def made(file):
     file.write_bytes(b"groundglass")
     return [file]
-
-
-def withheld(found):
-    check = QualityCheck(
-        name="lungs-cut",
-        title="Lungs",
-        outcome=Outcome.WITHHELD,
-        measured="all",
-        limit="none",
-        source="hand",
-    )
-    return replace(found, scores=(), quality=Quality(checks=(check,)))
 
 
 def test_every_file_of_every_format_is_known_as_a_result(tmp_path):

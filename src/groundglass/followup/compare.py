@@ -35,12 +35,14 @@ class TimePoint:
         findings: Scan, lungs, lesions, lobes and regions.
         provenance: What made them.
         day: Days since the first scan; ``None`` where no date is known.
+        notes: What was noticed on it, warnings of quality control among it.
     """
 
     name: str
     findings: Findings
     provenance: Provenance
     day: int | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +97,7 @@ def compare_points(
     points: Sequence[TimePoint], notes: Sequence[Note] = (), progress: Progress | None = None
 ) -> Compared:
     """Compare scans that were read and analyzed, in time order; see :func:`compare`."""
-    told = [*notes, *_differences(points)]
+    told = [*notes, *_differences(points), *_notes_of(points)]
     registrations, intervals = [], []
     measured = [_scan(point) for point in points]
     for number in range(1, len(points)):
@@ -146,8 +148,15 @@ def _check_numbers(
 
 def _result(folder: Path, scan: Path | None) -> TimePoint:
     found = read_result(folder, scan)
-    _refuse_withheld(quality_of(found), found.record.scan.name)
-    return TimePoint(found.record.scan.name, found.findings, found.record.provenance)
+    quality, record = quality_of(found), found.record
+    _refuse_withheld(quality, record.scan.name)
+    notes = tuple(Note(note.name, note.message) for note in record.notes)
+    return TimePoint(
+        record.scan.name,
+        found.findings,
+        record.provenance,
+        notes=(*_warnings(quality), *notes),
+    )
 
 
 def _analyzed(path: Path, system: str, device: str, progress: Progress | None) -> TimePoint:
@@ -158,7 +167,12 @@ def _analyzed(path: Path, system: str, device: str, progress: Progress | None) -
             "MetaImage or NRRD"
         )
     _refuse_withheld(report.quality, report.findings.scan.source.name)
-    return TimePoint(report.findings.scan.source.name, report.findings, report.provenance)
+    return TimePoint(
+        report.findings.scan.source.name,
+        report.findings,
+        report.provenance,
+        notes=(*_warnings(report.quality), *report.notes),
+    )
 
 
 def _refuse_withheld(quality: Quality | None, name: str) -> None:
@@ -168,6 +182,12 @@ def _refuse_withheld(quality: Quality | None, name: str) -> None:
             f"found '{name}', of which quality control withheld the scores, expected scans fit to "
             "be measured; leave it out"
         )
+
+
+def _warnings(quality: Quality | None) -> tuple[Note, ...]:
+    """What quality control warned of."""
+    warned = () if quality is None else quality.having(Outcome.WARNING)
+    return tuple(Note(check.name, check.message) for check in warned)
 
 
 def _in_time_order(
@@ -205,6 +225,15 @@ def _scan(point: TimePoint) -> Scan:
         parts=measures(found),
         kinds_ml={title: ml for title, ml in kinds.items() if ml},
     )
+
+
+def _notes_of(points: Sequence[TimePoint]) -> list[Note]:
+    """What was noticed on each scan, with which one it is."""
+    return [
+        Note(note.name, f"Scan {number}, '{point.name}': {note.message}")
+        for number, point in enumerate(points, start=1)
+        for note in point.notes
+    ]
 
 
 def _differences(points: Sequence[TimePoint]) -> list[Note]:
