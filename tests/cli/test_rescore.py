@@ -3,7 +3,7 @@ import json
 from typer.testing import CliRunner
 
 from groundglass.cli import app
-from tests.followup.results import edited, result
+from tests.followup.results import edited, result, withheld
 
 
 def run(*args):
@@ -27,6 +27,19 @@ def test_rescore_keeps_the_first_version_and_methods_tells_of_the_correction(tmp
     assert told.exit_code == 0
     assert "corrected by A. Reader" in told.stdout
     assert told.stderr == ""
+
+
+def test_a_withheld_result_is_said_to_be_so_by_rescore_and_compare(tmp_path):
+    folder, _ = result(tmp_path, change=withheld)
+    mask = edited(folder, lambda numbers, _lungs: numbers.fill(0))
+    done = run("rescore", folder, "--lesions", mask, "--out", tmp_path / "out")
+    assert done.exit_code == 3, done.stderr
+    assert "scores withheld" in done.stderr
+    assert (tmp_path / "out" / "report.json").is_file()
+    done = run("compare", folder, folder, "--out", tmp_path / "compared")
+    assert done.exit_code == 3, done.stderr
+    assert "quality control withheld the scores" in done.stderr
+    assert not (tmp_path / "compared").exists()
 
 
 def test_a_folder_without_results_is_refused_in_one_line(tmp_path):

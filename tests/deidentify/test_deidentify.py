@@ -21,8 +21,8 @@ from groundglass.classification import Classification
 from groundglass.data.phantom import make_phantom
 from groundglass.deidentify import DATES, check, deidentify, read_key
 from groundglass.deidentify.headers import EDITION, cleaned
+from groundglass.deidentify.notes import without_names
 from groundglass.deidentify.pseudonyms import Pseudonyms, shifted
-from groundglass.deidentify.report import without_names
 from groundglass.errors import ConfigError, MissingExtraError, UnknownNameError
 from groundglass.provenance import input_uids
 from groundglass.scan import Note

@@ -1,22 +1,27 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
 
 from groundglass.data.phantom import make_phantom
 from groundglass.data.phantom_files import write_nifti
+from groundglass.deidentify import deidentify
 from groundglass.errors import GeometryError, OutputError, UnreadableScanError
 from groundglass.followup.rescore import rescore, write_rescored
 from groundglass.followup.result_folder import read_result
 from groundglass.labels import Lesion, Lung
 from groundglass.read import read
+from groundglass.write.answer_record import ClassificationRecord
+from groundglass.write.html import page
 from groundglass.write.lesion_features import lesion_features
 from groundglass.write.record import read_record
-from tests.followup.results import FORMATS, edited, lesions_of, reoriented, result
-from tests.write.dicom_series import PHANTOM
+from tests.followup.results import FORMATS, edited, lesions_of, reoriented, result, withheld
+from tests.write.dicom_series import PHANTOM, store
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,74 @@ def test_radiomics_need_the_scan(made, tmp_path):
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert rows
     assert all(float(row["mean_hu"]) > -900 for row in rows)
+
+
+def with_record(folder, **changes):
+    """Write the record of a result again with other fields."""
+    record = read_record(folder / "report.json")
+    settings = changes.pop("settings", record.provenance.settings)
+    changes["provenance"] = record.provenance.model_copy(update={"settings": settings})
+    text = record.model_copy(update=changes).model_dump_json()
+    (folder / "report.json").write_text(text)
+
+
+def test_what_the_system_alone_can_say_is_left_out_with_a_note(own):
+    said = ClassificationRecord(
+        system="a",
+        weights_sha256="",
+        probabilities={"COVID-19": 1.0},
+        exclusive=True,
+        most_likely="COVID-19",
+    )
+    settings = {"tolerate": "thick-slices", "uncertainty": "yes", "classify": "a"}
+    with_record(own, settings=settings, classification=said)
+    report = rescore(own, edited(own, nothing))
+    assert report.provenance.settings == {"tolerate": "thick-slices"}
+    told = " ".join(note.message for note in report.notes)
+    assert "Intervals are of the boundary alone" in told
+    assert "Left out the classes that a system gave" in told
+    assert "mirrored, brighter and darker" not in page(report)
+
+
+def test_a_result_without_names_stays_without_them(tmp_path):
+    scan = store(tmp_path / "Okonkwo_Ngozi")
+    named = {"series": "okonkwo", "tolerate": "thick-slices"}
+    folder, _ = result(tmp_path, scan=scan, change=lambda r: deidentify(with_settings(r, named)))
+    file = edited(folder, right_lung_consolidated, name="okonkwo.nii.gz")
+    report = rescore(folder, file, scan=scan, by="N. Okonkwo")
+    out = {"of": folder, "spare": file}
+    files = write_rescored(report, tmp_path / "out", formats=(*FORMATS, "html"), **out)
+    before = read_record(folder / "report.json")
+    assert report.findings.scan.source.name == before.scan.name
+    assert report.provenance.input_uids == before.provenance.input_uids
+    assert {"mean_lung_density_hu", "percentage_of_opacity"} <= set(values(report))
+    stored = str(pydicom.dcmread(next(scan.iterdir())).StudyInstanceUID)
+    for text in (f.read_text() for f in files if f.suffix != ".gz"):
+        assert "okonkwo" not in text.lower()
+        assert stored not in text
+    for name in ("lungs.nii.gz", "lobes.nii.gz"):
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
+    with pytest.raises(OutputError, match="without headers, and so no series"):
+        write_rescored(report, tmp_path / "out", formats=("seg",), **out)
+
+
+def with_settings(report, settings):
+    provenance = report.provenance.model_copy(update={"settings": settings})
+    return replace(report, provenance=provenance)
+
+
+def test_a_withheld_result_is_corrected_and_stays_withheld(tmp_path, made):
+    folder, scan = result(tmp_path, scan=made[1], change=withheld)
+    report = rescore(folder, edited(folder, all_gone), scan=scan)
+    assert report.withheld
+    assert report.scores == ()
+    assert report.provenance.corrections[0].changes["both lungs"].after_ml == 0
+
+
+def test_masks_of_other_slices_than_were_counted_are_refused(own):
+    with_record(own, slices=read_record(own / "report.json").slices[1:])
+    with pytest.raises(UnreadableScanError, match=r"masks of 40 slices .* expected the 39"):
+        rescore(own, edited(own, nothing))
 
 
 def test_an_empty_mask_makes_every_lesion_score_zero(made):

@@ -15,7 +15,10 @@ from groundglass.extras import need
 if TYPE_CHECKING:  # the list of choices is asked for by `--help`, which must not wait for numpy
     from groundglass.report import Report
 
-__all__ = ["DATES", "LEAST_KEY_BYTES", "check", "deidentify", "read_key"]
+__all__ = ["DATES", "LEAST_KEY_BYTES", "SETTING", "check", "deidentify", "read_key"]
+
+SETTING = "deidentify"
+"""Stands among the settings of a report that was de-identified."""
 
 DATES: Mapping[str, str] = MappingProxyType(
     {

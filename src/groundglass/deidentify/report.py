@@ -8,19 +8,14 @@ import highdicom as hd
 import numpy as np
 from pydicom import Dataset
 
+from groundglass.deidentify import SETTING
 from groundglass.deidentify.headers import EDITION, cleaned, patient_of
+from groundglass.deidentify.notes import without_names
 from groundglass.deidentify.pseudonyms import Pseudonyms
 from groundglass.findings import Findings
 from groundglass.mask import Mask
 from groundglass.report import Provenance, Report
 from groundglass.scan import CTScan, CTSlices, Note, Scan
-
-_QUOTED = re.compile(r"(?<!\w)'(?:[^']|(?<=\w)'(?=\w))*'(?!\w)")
-"""Names of files, folders and pictures stand in quotes in notes; an apostrophe within a word is
-part of the name."""
-
-_COUNT = re.compile(r"\d{1,3}|.")
-"""A name as short as this names nobody, and stands in notes for a number or a letter."""
 
 _UID = re.compile(r"\b\d+(?:\.\d+){3,}\b")
 
@@ -92,23 +87,6 @@ def _in_other_frame(grid: hd.VolumeGeometry, pseudonyms: Pseudonyms) -> hd.Volum
     )
 
 
-def without_names(message: str, names: Collection[str] = ()) -> str:
-    """A note of which quoted names, and those that are given, became three dots.
-
-    Args:
-        message: What was noticed.
-        names: Names of the scan and its pictures, which go where they are not quoted as well.
-    """
-    longest_first = sorted(names, key=len, reverse=True)
-    for name in longest_first:
-        message = message.replace(f"'{name}'", "'...'")
-    message = _QUOTED.sub("'...'", message)
-    for name in longest_first:
-        if not _COUNT.fullmatch(name):
-            message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "...", message)
-    return message
-
-
 def _names_of(scan: Scan) -> tuple[str, ...]:
     """What the scan and its pictures are called."""
     pictures = scan.names if isinstance(scan, CTSlices) else ()
@@ -133,9 +111,9 @@ def _provenance(
     done = f"dates {dates}, key {'made for this run' if key is None else 'given'}"
     return made.model_copy(
         update={
-            "settings": {**told, "deidentify": done},
+            "settings": {**told, SETTING: done},
             "input_uids": {name: pseudonyms.uid(uid) for name, uid in made.input_uids.items()},
-            "regions_source": _QUOTED.sub("'...'", made.regions_source),
+            "regions_source": without_names(made.regions_source),
             "corrections": tuple(
                 one.model_copy(update={"by": "", "file": "..."}) for one in made.corrections
             ),

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.deidentify import SETTING
+from groundglass.deidentify.notes import without_names
 from groundglass.errors import OutputError
 from groundglass.findings import Findings
 from groundglass.followup.corrected_lesions import read_lesions
@@ -33,6 +35,9 @@ VERSIONS = "versions"
 
 NOTE = "corrected"
 
+OF_THE_SYSTEM = ("uncertainty", "classify")
+"""Settings of what the system alone can say, and corrected lesions cannot."""
+
 
 def rescore(
     folder: Path,
@@ -46,7 +51,9 @@ def rescore(
 
     Lungs, lobes and regions stay as they are, and so does quality control: where it withheld the
     scores, there are none. The report's provenance says who corrected, when,
-    and how much changed.
+    and how much changed; nobody is named where the result was de-identified. Boxes and classes
+    that a system gave are left out, and variants of its answer no longer widen intervals; notes
+    say so.
 
     Args:
         folder: Folder that ``groundglass analyze`` wrote.
@@ -70,24 +77,28 @@ def rescore(
     score_notes: tuple[Note, ...] = ()
     if quality is None or quality.outcome is not Outcome.WITHHELD:
         scores, score_notes = score_with_intervals(after)
+    made = before.record.provenance
+    nameless = SETTING in made.settings
     correction = Correction(
-        by=by.strip(),
+        by="" if nameless else by.strip(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        file=lesions.name,
+        file="..." if nameless else lesions.name,
         file_sha256=hashlib.sha256(lesions.read_bytes()).hexdigest(),
         changes=changes(found, after),
     )
-    told = (*_kept_notes(before), *notes, *_outside(after), _note_of(correction), *score_notes)
-    made = before.record.provenance
+    new = (*notes, *_outside(after), _note_of(correction), *_left_out(before), *score_notes)
+    if nameless:
+        new = tuple(Note(n.name, without_names(n.message, (lesions.name,))) for n in new)
     provenance = made.model_copy(
         update={
             "version": __version__,
+            "settings": {k: v for k, v in made.settings.items() if k not in OF_THE_SYSTEM},
             "created": correction.created,
             "libraries": made.libraries | library_versions(),
             "corrections": (*made.corrections, correction),
         }
     )
-    return Report(after, scores, provenance, told, quality)
+    return Report(after, scores, provenance, (*_kept_notes(before), *new), quality)
 
 
 def write_rescored(
@@ -199,6 +210,23 @@ def _kept_notes(before: Result) -> tuple[Note, ...]:
     """The notes of the result, without that on scores, which are computed again."""
     notes = (Note(note.name, note.message) for note in before.record.notes)
     return tuple(note for note in notes if note.name != "scores")
+
+
+def _left_out(before: Result) -> tuple[Note, ...]:
+    """What the result had from its system that is not of the corrected lesions."""
+    record, told = before.record, []
+    if "uncertainty" in record.provenance.settings:
+        told.append(
+            "Intervals are of the boundary alone: variants of the system's answer say nothing of "
+            "corrected lesions."
+        )
+    answers = {"boxes": record.detections, "classes": record.classification}
+    if named := [name for name, answer in answers.items() if answer is not None]:
+        told.append(
+            f"Left out the {' and '.join(named)} that a system gave: they are of the scan before "
+            "the correction."
+        )
+    return tuple(Note(NOTE, message) for message in told)
 
 
 def _outside(found: Findings) -> tuple[Note, ...]:

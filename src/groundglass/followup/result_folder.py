@@ -8,6 +8,7 @@ import highdicom as hd
 import nibabel as nib
 import numpy as np
 
+from groundglass.deidentify import SETTING
 from groundglass.errors import GeometryError, UnreadableScanError
 from groundglass.findings import Findings
 from groundglass.followup.grid import placed, same_place
@@ -17,7 +18,7 @@ from groundglass.provenance import input_uids
 from groundglass.read import read
 from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
-from groundglass.report import Quality
+from groundglass.report import Outcome, Quality
 from groundglass.scan import AXES, CTGrid, CTScan, Note, Source
 from groundglass.write.record import ReportRecord, read_record
 from groundglass.write.slices import slice_table
@@ -103,24 +104,35 @@ def _stored(folder: Path, name: str) -> hd.Volume:
     return geometry.with_array(numbers)
 
 
-def _grid(record: ReportRecord, own: hd.VolumeGeometry) -> CTScan:
+def _source(record: ReportRecord, own: hd.VolumeGeometry) -> Source:
+    """What the result says of its scan."""
     told = record.scan
     notes = tuple(Note(note.name, note.message) for note in record.notes)
-    source = Source(told.name, told.format, told.description, notes, stored=own)
-    return CTGrid.on(own.to_patient_orientation(AXES), source)
+    return Source(told.name, told.format, told.description, notes, stored=own)
+
+
+def _grid(record: ReportRecord, own: hd.VolumeGeometry) -> CTScan:
+    return CTGrid.on(own.to_patient_orientation(AXES), _source(record, own))
 
 
 def _scan(record: ReportRecord, own: hd.VolumeGeometry, path: Path) -> CTScan:
-    """The scan, read with the settings of the result; refused where it is another one."""
+    """The scan, read with the settings of the result; refused where it is another one.
+
+    Of a result that was de-identified the scan lends its Hounsfield units alone: its name and
+    headers say who it was, and identifiers of the result are not those that it has.
+    """
     settings = record.provenance.settings
-    scan = read(path, series=settings.get("series"), tolerate=settings.get("tolerate", "").split())
-    if not isinstance(scan, CTScan) or not same_place(
-        scan.voxels.get_geometry(), own.to_patient_orientation(AXES)
-    ):
+    nameless = SETTING in settings
+    series = None if nameless else settings.get("series")
+    scan = read(path, series=series, tolerate=settings.get("tolerate", "").split())
+    grid = own.to_patient_orientation(AXES)
+    if not isinstance(scan, CTScan) or not same_place(scan.voxels.get_geometry(), grid):
         raise GeometryError(
             f"found '{path.name}' on another grid than the masks of '{record.scan.name}', "
             "expected the scan that was analyzed; name that one"
         )
+    if nameless:
+        return CTScan(grid.with_array(scan.voxels.array), _source(record, own))
     before, now = record.provenance.input_uids, input_uids(scan.source)
     if before and now and before != now:
         raise GeometryError(
@@ -131,8 +143,19 @@ def _scan(record: ReportRecord, own: hd.VolumeGeometry, path: Path) -> CTScan:
 
 
 def _check_counts(record: ReportRecord, findings: Findings, folder: Path) -> None:
-    """Refuse masks that were changed since the record was written."""
-    for before, now in zip(record.slices, slice_table(findings), strict=True):
+    """Refuse masks that were changed since the record was written.
+
+    Where scores were withheld, nothing was counted.
+    """
+    if record.quality is not None and record.quality.outcome is Outcome.WITHHELD:
+        return
+    table = slice_table(findings)
+    if len(record.slices) != len(table):
+        raise UnreadableScanError(
+            f"found masks of {len(table)} slices in '{folder.name}', expected the "
+            f"{len(record.slices)} that report.json counted; analyze the scan again"
+        )
+    for before, now in zip(record.slices, table, strict=True):
         same = (
             before.lung_pixels == now.lung_pixels
             and before.opacity_pixels == now.opacity_pixels

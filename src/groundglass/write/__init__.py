@@ -214,8 +214,11 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
     wanting = [name for name in formats if FORMATS[name].needs_series]
     if wanting and not scan.source.headers:
         others = ", ".join(name for name, format in FORMATS.items() if not format.needs_series)
+        found = f"read as {scan.source.format}, which has"
+        if scan.source.format == "dicom":  # masks without their scan, or a result without names
+            found = "without headers, and so"
         raise OutputError(
-            f"found '{scan.source.name}' read as {scan.source.format}, which has no series that "
+            f"found '{scan.source.name}' {found} no series that "
             f"{' and '.join(wanting)} could refer to, expected a DICOM series; choose among "
             f"{others}"
         )
