@@ -8,10 +8,19 @@ import pytest
 
 from groundglass.data.cohort import Case
 from groundglass.evaluation.plan import read_plan
-from groundglass.evaluation.tiny_lesions import count_lesions, lesion_rows, sum_up_lesions
-from groundglass.metrics.instances import Instance
+from groundglass.evaluation.tiny_lesions import (
+    CountedSlice,
+    count_lesions,
+    lesion_rows,
+    sum_up_lesions,
+)
+from groundglass.metrics.instances import Instance, TrueLesion
+from groundglass.metrics.segmentation import Overlap
 
 ROOT = Path(__file__).parents[2]
+
+
+LESION = TrueLesion(area_px=500, by_box=True, by_mask=True)
 
 
 class Finder:
@@ -72,7 +81,22 @@ def test_lesions_are_counted_between_neighbors_and_tiny_ones_apart(cases: list[C
     assert [row.metrics["found"] for row in lesion_rows(counted)] == [1, 0]
 
 
+def test_patients_weigh_alike_however_many_slices_they_have() -> None:
+    def counted(patient: str, both: int, missed: int) -> CountedSlice:
+        return CountedSlice("x", patient, Overlap(both, 0, missed, 0), (LESION,), 0)
+
+    slices = [counted("a", 10, 0), counted("a", 0, 10), counted("b", 10, 0)]
+    _, _, summary = sum_up_lesions(slices)
+    of_a = 2 * 10 / (2 * 10 + 10)
+    assert summary["patient_dice"].value == pytest.approx((of_a + 1) / 2, abs=1e-4)
+    assert summary["dice"].value == pytest.approx((1 + 0 + 1) / 3, abs=1e-4)
+
+
 def test_the_plan_of_the_tables_is_read_and_its_rows_build_on_each_other() -> None:
     plan = read_plan(ROOT / "benchmarks" / "plans" / "spatio_temporal_rcnn.yaml")
     assert plan.row("ours").start_from == "temporal-resolver"
-    assert {test.protocol for test in plan.data[0].tests} == {"tiny-lesions"}
+    assert {test.cohort for test in plan.data[0].tests if test.protocol == "tiny-lesions"} == {
+        "covid-ct-seg",
+        "coronal",
+        "pasted",
+    }

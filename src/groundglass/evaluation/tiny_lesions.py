@@ -19,6 +19,7 @@ from groundglass.evaluation.result import (
     Measurement,
     PatientBootstrap,
     Progress,
+    weighted_mean,
 )
 from groundglass.metrics.instances import Instance, TrueLesion, as_instances, judge
 from groundglass.metrics.segmentation import Overlap
@@ -39,12 +40,13 @@ class TinyLesionsEvaluation(Measurement):
         protocol: Tells it apart from other protocols.
         regions: Number of true lesions: connected regions of single slices.
         tiny_regions: How many of them are below 0.059 % of a slice of 512 x 512.
-        summary: ``dice``, the mean over slices that show lesion, and ``pooled_dice``, of all
-            pixels; ``accuracy``, the share of the pixels of lesions that are found (the paper
-            leaves background out); ``sensitivity`` and ``tiny_sensitivity``, the share of lesions,
-            and of tiny ones, whose mask an instance overlaps by more than half of their union, and
-            ``box_sensitivity`` and ``tiny_box_sensitivity``, the same of boxes;
-            ``false_per_slice``, instances that overlap no lesion so.
+        summary: ``dice``, the mean over slices that show lesion, ``patient_dice``, the mean over
+            patients, and ``pooled_dice``, of all pixels; ``accuracy``, the share of the pixels of
+            lesions that are found (the paper leaves background out); ``sensitivity`` and
+            ``tiny_sensitivity``, the share of lesions, and of tiny ones, whose mask an instance
+            overlaps by more than half of their union, and ``box_sensitivity`` and
+            ``tiny_box_sensitivity``, the same of boxes; ``false_per_slice``, instances that overlap
+            no lesion so.
     """
 
     protocol: Literal["tiny-lesions"] = "tiny-lesions"
@@ -127,6 +129,7 @@ def sum_up_lesions(counted: Sequence[CountedSlice]) -> tuple[int, int, dict[str,
     dice = [one.overlap.dice if one.lesions else float("nan") for one in counted]
     summary = {
         "dice": bootstrap.mean(dice),
+        "patient_dice": bootstrap.estimate(_patient_dice(counted)),
         "false_per_slice": bootstrap.mean([float(one.false) for one in counted]),
     }
     for name, (part, whole) in _SHARES.items():
@@ -137,6 +140,21 @@ def sum_up_lesions(counted: Sequence[CountedSlice]) -> tuple[int, int, dict[str,
             summary[name] = bootstrap.estimate(_share(parts, wholes))
     regions = [lesion for one in counted for lesion in one.lesions]
     return len(regions), sum(lesion.tiny for lesion in regions), summary
+
+
+def _patient_dice(
+    counted: Sequence[CountedSlice],
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Mean over patients of the Dice of all pixels of each; a patient's slices weigh alike."""
+    of_patient: dict[str, list[int]] = {}
+    for index, one in enumerate(counted):
+        of_patient.setdefault(one.patient, []).append(index)
+    first = [indices[0] for indices in of_patient.values()]
+    dice = [
+        sum((counted[index].overlap for index in indices), Overlap()).dice
+        for indices in of_patient.values()
+    ]
+    return lambda weights: weighted_mean(weights[:, first], np.array(dice))
 
 
 def _share(
