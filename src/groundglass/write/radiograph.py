@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
 from pydantic import BaseModel, ConfigDict
 
 from groundglass.classification import Classification
@@ -14,10 +15,13 @@ from groundglass.scan import Note, Source
 from groundglass.version import __version__
 from groundglass.write.answer_record import ClassificationRecord, classification_record
 from groundglass.write.figures import Picture
-from groundglass.write.folder import move_in_when_done
+from groundglass.write.folder import move_in_when_done, results_named
 from groundglass.write.html import environment, provenance_rows
+from groundglass.write.masks import WRITTEN_BY
 from groundglass.write.record import NoteRecord, note_records
 from groundglass.write.wording import printable
+
+MAP = "class_map.png"
 
 _OPACITY = 0.4
 _LARGEST_SIDE_PX = 640
@@ -103,6 +107,8 @@ def write_radiograph(
 ) -> list[Path]:
     """Write ``classification.html`` and ``.json``, and ``class_map.png``: all or nothing.
 
+    The map of an earlier run goes.
+
     Args:
         record: What was said.
         pixels: The radiograph, (row, column), 0 to 255.
@@ -122,11 +128,12 @@ def write_radiograph(
         for name, text in texts.items():
             (at / name).write_text(text, encoding="utf-8", newline="")
         if drawn is not None:
-            _, png = cv2.imencode(".png", np.ascontiguousarray(drawn[..., ::-1]))
-            (at / "class_map.png").write_bytes(png.tobytes())
+            marked = PngImagePlugin.PngInfo()
+            marked.add_text("Software", WRITTEN_BY)
+            Image.fromarray(drawn).save(at / MAP, pnginfo=marked)
         return sorted(at.iterdir())
 
-    return move_in_when_done(folder, make)
+    return move_in_when_done(folder, make, results_named(folder, (MAP,)))
 
 
 def _page(
