@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from groundglass.cli import app, doctor
 from groundglass.cli.doctor import Check, examine
 from groundglass.severity import SCORES
-from groundglass.systems import SYSTEMS
+from groundglass.systems import SYSTEMS, list_systems
 from groundglass.version import __version__
 from groundglass.write import FORMATS
 
@@ -64,6 +64,14 @@ def test_the_doctor_looks_at_packages_decoders_weights_device_and_memory():
         assert found[name].ok
     assert {f"weights of {name}" for name in SYSTEMS} <= set(found)
     assert "cores" in found["memory"].found
+
+
+def test_a_system_that_ships_no_weights_lacks_none(monkeypatch):
+    cards = [card.model_copy(update={"weights": None}) for card in list_systems()[:1]]
+    monkeypatch.setattr("groundglass.systems.list_systems", lambda: cards)
+    (check,) = doctor._weights()
+    assert check.ok
+    assert check.found == "none shipped; train the system with groundglass train"
 
 
 def test_the_doctor_exits_1_when_something_is_missing(monkeypatch):

@@ -85,7 +85,7 @@ def _weights() -> Iterator[Check]:
     for card in list_systems():
         name = f"weights of {card.name}"
         if card.weights is None:
-            yield Check(name, False, "none shipped; train the system with groundglass train")
+            yield Check(name, True, "none shipped; train the system with groundglass train")
             continue
         try:
             intact = sha256_of(home(card.name) / card.weights.file) == card.weights.sha256
