@@ -125,6 +125,24 @@ def test_enhanced_slices_are_written_as_pictures(phantom: Phantom, tmp_path: Pat
         write_enhanced(phantom.scan, tmp_path / "other", "sharper")
 
 
+@pytest.mark.parametrize("failure", [OutputError, KeyboardInterrupt])
+def test_a_failure_leaves_no_picture_behind(
+    phantom: Phantom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
+    def second_fails(file: str, pixels: np.ndarray) -> bool:
+        if file.endswith("slice_001.png"):
+            return imwrite(file, pixels)
+        if failure is KeyboardInterrupt:
+            raise failure
+        return False
+
+    imwrite = cv2.imwrite
+    monkeypatch.setattr(cv2, "imwrite", second_fails)
+    with pytest.raises(failure):
+        write_enhanced(phantom.scan, tmp_path / "out", "tone")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_enhancement_keeps_shape_and_range(gray: np.ndarray) -> None:
     for name in ("none", "tone"):
         found = ENHANCEMENTS[name](gray)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from groundglass.enhancement import ENHANCEMENTS
 from groundglass.errors import OutputError, UnknownNameError
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.scan import CTScan, Scan
+from groundglass.write.folder import move_in_when_done
 
 
 def write_enhanced(
@@ -19,7 +21,7 @@ def write_enhanced(
     slices: Sequence[int] = (),
     progress: Callable[[float], None] | None = None,
 ) -> list[Path]:
-    """Write slices of a scan, enhanced, as gray PNG in the lung window.
+    """Write slices of a scan, enhanced, as gray PNG in the lung window: all of them, or nothing.
 
     Args:
         scan: CT volume or pictures.
@@ -33,7 +35,7 @@ def write_enhanced(
 
     Raises:
         UnknownNameError: If there is no such method or slice.
-        OutputError: If a file is there already.
+        OutputError: If a file is there already, or cannot be written. The folder is then as it was.
     """
     if method not in ENHANCEMENTS:
         raise UnknownNameError.of("enhancement", method, ENHANCEMENTS)
@@ -42,22 +44,37 @@ def write_enhanced(
     if strange:
         raise UnknownNameError(f"unknown slice {strange[0] + 1}; known: 1 to {count}")
     wanted = list(dict.fromkeys(slices)) or list(range(count))
-    files = {k: folder / f"{_name(scan, k)}.png" for k in wanted}
-    there = [file for file in files.values() if file.exists()]
+    names = {k: f"{_name(scan, k)}.png" for k in wanted}
+    there = [name for name in names.values() if (folder / name).exists()]
     if there:
         raise OutputError(
-            f"found '{there[0].name}' in '{folder}', expected no file of that name; choose another "
+            f"found '{there[0]}' in '{folder}', expected no file of that name; choose another "
             "folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for done, (k, file) in enumerate(files.items(), start=1):
-        pixels = scan.slices[k]
-        gray = window_hu(pixels) if isinstance(scan, CTScan) else picture_gray(pixels)
-        enhanced = np.clip(ENHANCEMENTS[method](gray), 0.0, 1.0)
-        cv2.imwrite(str(file), np.rint(enhanced * 255.0).astype(np.uint8))
-        if progress is not None:
-            progress(done / len(files))
-    return list(files.values())
+
+    def make(at: Path) -> list[Path]:
+        for done, (k, name) in enumerate(names.items(), start=1):
+            _write(_enhanced(scan, k, method), at / name, folder)
+            if progress is not None:
+                progress(done / len(names))
+        return [at / name for name in names.values()]
+
+    return move_in_when_done(folder, make)
+
+
+def _enhanced(scan: Scan, k: int, method: str) -> NDArray[np.uint8]:
+    pixels = scan.slices[k]
+    gray = window_hu(pixels) if isinstance(scan, CTScan) else picture_gray(pixels)
+    enhanced = np.clip(ENHANCEMENTS[method](gray), 0.0, 1.0)
+    return np.rint(enhanced * 255.0).astype(np.uint8)
+
+
+def _write(pixels: NDArray[np.uint8], file: Path, folder: Path) -> None:
+    if not cv2.imwrite(str(file), pixels):
+        raise OutputError(
+            f"cannot write '{file.name}' to '{folder}', expected a folder with room that takes a "
+            "file of that name; name another folder, or rename the picture"
+        )
 
 
 def _name(scan: Scan, k: int) -> str:
