@@ -78,6 +78,20 @@ def test_an_empty_value_leaves_out_its_case_with_a_note(tables):
     assert (percent.cases, graded.cases) == (3, 4)
 
 
+def test_rows_without_a_case_are_left_out_with_a_note(tables):
+    ours, readers = tables
+    whole = agree(ours, readers).agreement
+    ours.write_text(OURS + ",,,,,\n")
+    readers.write_text(READERS + ",R1,,,,\n ,R2,,,,\n,,,,,\n,,,,,\n")
+    found = agree(ours, readers).agreement
+    assert found.scores == whole.scores
+    messages = [note.message for note in found.notes if note.name == "no-case"]
+    assert messages == [
+        "1 rows of ours.csv name no case; left out.",
+        "4 rows of readers.csv name no case; left out.",
+    ]
+
+
 def test_one_reader_needs_no_column_of_readers(tables):
     ours, readers = tables
     readers.write_text("scan,ct_severity_score\na,4\nb,9\nc,15\nd,30\n")

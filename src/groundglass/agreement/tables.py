@@ -56,6 +56,8 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
     """
     own, theirs = _table(ours), _table(readers)
     column = _case_column(case, own, theirs)
+    own, notes = _with_case(own, column, ours.name)
+    theirs, more = _with_case(theirs, column, readers.name)
     by_rater = {OURS: _by_case(own, column, ours.name)}
     if READER in theirs:
         for name, rows in theirs.groupby(READER, sort=True):
@@ -74,7 +76,7 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
             f"found no score that '{ours.name}' and '{readers.name}' both hold, expected columns "
             "of one name with numbers; rename those of the readers"
         )
-    notes = _missing_cases(by_rater)
+    notes += [*more, *_missing_cases(by_rater)]
     found = []
     for name in shared:
         ratings, missing = _ratings(name, by_rater)
@@ -112,6 +114,15 @@ def _case_column(wanted: str, own: pd.DataFrame, theirs: pd.DataFrame) -> str:
         f"found no column {' or '.join(names)} in both tables, expected one that names the case; "
         "name it with --case"
     )
+
+
+def _with_case(rows: pd.DataFrame, column: str, what: str) -> tuple[pd.DataFrame, list[Note]]:
+    """The rows that name a case: spreadsheets save the empty ones below a table as well."""
+    named = rows[column].fillna("").str.strip() != ""
+    if named.all():
+        return rows, []
+    message = f"{np.count_nonzero(~named)} rows of {what} name no case; left out."
+    return rows[named], [Note("no-case", message)]
 
 
 def _by_case(rows: pd.DataFrame, column: str, what: str) -> pd.DataFrame:
