@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from tests.read.tiny_chest import tiny_chest
 
@@ -125,6 +126,27 @@ def mirrored_qform(image: nib.Nifti1Image) -> None:
     image.set_qform(np.diag([-1.0, 1, 1, 1]) @ image.affine, code=1)
 
 
+def shifted_qform(image: nib.Nifti1Image) -> None:
+    moved = image.affine.copy()
+    moved[2, 3] += 40.0
+    image.set_sform(image.affine, code=1)
+    image.set_qform(moved, code=1)
+
+
+def turned_qform(image: nib.Nifti1Image) -> None:
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("x", 8, degrees=True).as_matrix()
+    image.set_sform(image.affine, code=1)
+    image.set_qform(turn @ image.affine, code=1)
+
+
+def nearly_the_same_qform(image: nib.Nifti1Image) -> None:
+    moved = image.affine.copy()
+    moved[:3, 3] += 0.4 * image.affine[:3, 1]
+    image.set_sform(image.affine, code=1)
+    image.set_qform(moved, code=1)
+
+
 def other_zooms(image: nib.Nifti1Image) -> None:
     image.set_sform(image.affine, code=1)
     image.header["pixdim"][1:4] = 1.0
@@ -168,6 +190,14 @@ BROKEN_VOLUMES = {
     "nifti: two orientations": (
         nifti(header=mirrored_qform),
         ["sform in", "qform in", "--tolerate conflicting-affines"],
+    ),
+    "nifti: two places": (
+        nifti(header=shifted_qform),
+        ["an sform and a qform", "4.0 voxels apart", "--tolerate conflicting-affines"],
+    ),
+    "nifti: two angles": (
+        nifti(header=turned_qform),
+        ["an sform and a qform", "voxels apart", "--tolerate conflicting-affines"],
     ),
     "nifti: two spacings": (nifti(header=other_zooms), ["pixdim 1 x 1 x 1 mm"]),
     "nifti: in meters": (nifti(header=tiny), ["0.01 x 0.0035 x 0.00325 mm", "at least 0.05 mm"]),

@@ -140,11 +140,25 @@ def test_a_file_without_orientation_keeps_its_voxels(tmp_path) -> None:
     np.testing.assert_array_equal(np.sort(scan.slices.ravel()), np.sort(CHEST.slices.ravel()))
 
 
-def test_of_two_geometries_the_sform_is_believed(tmp_path) -> None:
-    path = broken_volumes.nifti(header=broken_volumes.mirrored_qform)(tmp_path / "scan")
+@pytest.mark.parametrize(
+    "header",
+    [
+        broken_volumes.mirrored_qform,
+        broken_volumes.shifted_qform,
+        broken_volumes.turned_qform,
+    ],
+)
+def test_of_two_geometries_the_sform_is_believed(tmp_path, header) -> None:
+    path = broken_volumes.nifti(header=header)(tmp_path / "scan")
     scan = read(path, tolerate=["conflicting-affines"])
     np.testing.assert_array_equal(scan.slices, CHEST.slices)
     np.testing.assert_allclose(scan.voxels.affine, CHEST.voxels.affine, atol=1e-3)
+
+
+def test_geometries_less_than_half_a_voxel_apart_are_one(tmp_path) -> None:
+    header = broken_volumes.nearly_the_same_qform
+    scan = read(broken_volumes.nifti(header=header)(tmp_path / "scan"))
+    assert "conflicting-affines" not in note_names(scan)
 
 
 def test_a_damaged_file_is_left_out_and_its_gap_is_a_matter_of_its_own(tmp_path) -> None:

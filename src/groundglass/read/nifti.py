@@ -4,6 +4,7 @@ import gzip
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from groundglass.scan import CTScan
 nib: Any = nibabel  # its functions carry no types
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MOST_VOXELS_APART = 0.5
+"""Where sform and qform send a corner of the volume farther apart, they state different grids."""
+
 _LENGTH_UNITS = {1: "meters", 3: "micrometres"}
 
 
@@ -126,25 +130,24 @@ def _geometry_of(header: Any, shape: tuple[int, ...], request: Request) -> hd.Vo
             done="the default axes of the format were taken, left and right may be swapped",
         )
     elif sform is not None:
-        _check_agreement(sform, qform, np.asarray(header.get_zooms()[:3]), request)
+        _check_agreement(header, shape, request)
     affine = np.asarray(header.get_best_affine(), dtype=np.float64)
     return geometry_of(_RAS_TO_LPS @ affine, shape)
 
 
-def _check_agreement(
-    sform: NDArray[np.float64],
-    qform: NDArray[np.float64] | None,
-    zooms: NDArray[np.float64],
-    request: Request,
-) -> None:
+def _check_agreement(header: Any, shape: tuple[int, ...], request: Request) -> None:
     """Refuse a file whose sform, qform and pixdim state different grids."""
     found = None
-    lengths = np.linalg.norm(sform[:3, :3], axis=0)
+    sform: NDArray[np.float64] = header.get_sform()
+    qform: NDArray[np.float64] | None = header.get_qform(coded=True)[0]
+    zooms, lengths = np.asarray(header.get_zooms()[:3]), np.linalg.norm(sform[:3, :3], axis=0)
     if not np.allclose(lengths, zooms, rtol=0.01, atol=1e-3):
         found = f"an sform with voxels of {times(lengths)} mm beside pixdim {times(zooms)} mm"
     elif qform is not None and nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
         found = f"an sform in {''.join(nib.aff2axcodes(sform))} beside a qform in "
         found += f"{''.join(nib.aff2axcodes(qform))} orientation"
+    elif qform is not None and (apart := _voxels_apart(sform, qform, shape)) > MOST_VOXELS_APART:
+        found = f"an sform and a qform that send a corner of the volume {apart:.1f} voxels apart"
     if found:
         request.oddities.tolerate(
             "conflicting-affines",
@@ -153,3 +156,13 @@ def _check_agreement(
             advice="convert the scan again, keeping its orientation",
             done="the sform was believed",
         )
+
+
+def _voxels_apart(
+    sform: NDArray[np.float64], qform: NDArray[np.float64], shape: tuple[int, ...]
+) -> float:
+    """How far apart two geometries send the corners of a volume at most, along any axis."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape))])
+    if np.linalg.matrix_rank(sform) < 4:  # refused for its axes later
+        return 0.0
+    return float(np.abs(np.linalg.solve(sform, qform @ corners.T) - corners.T).max())
