@@ -66,7 +66,8 @@ def _enhanced(scan: Scan, k: int, method: str) -> NDArray[np.uint8]:
     pixels = scan.slices[k]
     gray = window_hu(pixels) if isinstance(scan, CTScan) else picture_gray(pixels)
     enhanced = np.clip(ENHANCEMENTS[method](gray), 0.0, 1.0)
-    return np.rint(enhanced * 255.0).astype(np.uint8)
+    written: NDArray[np.uint8] = np.rint(enhanced * 255.0).astype(np.uint8)
+    return written
 
 
 def _write(pixels: NDArray[np.uint8], file: Path, folder: Path) -> None:
