@@ -28,6 +28,7 @@ from groundglass.systems.covid_ct_mask_net.network import (
     build_network,
 )
 from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
+from groundglass.systems.overlapping import keep_apart
 from groundglass.systems.slice_segmenter import LUNG_MARGIN
 from groundglass.systems.system import Progress
 from groundglass.weights import load_weights
@@ -325,17 +326,13 @@ class Predictor:
 
 
 def _apart(found: Iterable[_Found], shape: tuple[int, int]) -> Iterator[_Found]:
-    """Lesions of one slice, the surest first, each pixel in one of them.
-
-    Those that would lose more than half to surer ones are left out: a second box on one lesion.
-    """
-    taken = np.zeros(shape, np.bool_)
-    for one in found:
-        own = one.inside & ~taken[one.part]
-        area_px = np.count_nonzero(own)
-        if 2 * area_px >= np.count_nonzero(one.inside):
-            taken[one.part] |= own
-            yield _Found(replace(one.detection, area_px=float(area_px)), one.part, own)
+    """Lesions of one slice, the surest first, each pixel in one of them."""
+    kept = list(found)
+    owned = keep_apart(((one.part, one.inside) for one in kept), shape)
+    for one, own in zip(kept, owned, strict=True):
+        if own is not None:
+            area_px = float(np.count_nonzero(own))
+            yield _Found(replace(one.detection, area_px=area_px), one.part, own)
 
 
 def _lasting(scan: Scan, found: list[_Found]) -> list[_Found]:

@@ -23,6 +23,7 @@ from groundglass.mask import Mask
 from groundglass.metrics.instances import Instance, as_instances
 from groundglass.scan import CTScan, Scan
 from groundglass.systems.card import Card
+from groundglass.systems.overlapping import keep_apart
 from groundglass.systems.slice_segmenter import AS_IT_IS, LUNG_MARGIN, SliceSegmenter, View
 from groundglass.systems.spatio_temporal_rcnn.detector import Instances
 from groundglass.systems.spatio_temporal_rcnn.network import (
@@ -38,6 +39,8 @@ from groundglass.systems.system import Progress
 
 IN_LUNG = 0.5
 """Share of an instance that lies in the lungs, at least."""
+
+Rectangle = tuple[float, float, float, float]
 
 Shown = tuple[Frame, NDArray[np.float32]]
 """A slice in lung gray with its frame."""
@@ -120,31 +123,25 @@ class Predictor(SliceSegmenter):
     def detect(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Detections:
         """Lesions slice by slice, at least half of each inside the lungs.
 
+        A lesion that for the most part lies in surer ones is left out.
+
         Args:
             scan: CT volume or pictures.
             lungs: Its lungs.
             progress: Told how far it is.
         """
-        least = self.network.shape.least_score
         items = [
-            Detection(
-                seen.index,
-                _moved(instance.box, seen.corner),
-                instance.score,
-                Lesion.UNSPECIFIED,
-                float(instance.mask.sum()),
-            )
+            Detection(seen.index, _moved(box, seen.corner), score, Lesion.UNSPECIFIED, area_px)
             for seen in self.look(scan, lungs, progress)
-            for instance in self._restored(seen, least)
-            if _lies_in(instance.mask, seen.corner, lungs.slices[seen.index] > 0)
+            for box, score, area_px in self._apart(seen, lungs.slices[seen.index] > 0)
         ]
         return Detections(self.card.name, self._sha256, scan, tuple(items))
 
     def classify(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Classification:
         """The stage of the disease.
 
-        The stages of the slices, averaged over those where lesion was found, in the measure of its
-        share of the slice; over all slices with lung where none was.
+        The stages of the slices, averaged over those where lesion was found in the lung, in the
+        measure of its area; over all slices with lung where none was.
 
         Args:
             scan: CT volume or pictures.
@@ -163,7 +160,7 @@ class Predictor(SliceSegmenter):
             )
         told = [one.answer.stage for one in seen if one.answer.stage is not None]
         stages = torch.cat(told).numpy()
-        lesion = np.array([float((one.answer.lesion > 0.5).float().mean()) for one in seen])
+        lesion = np.array([_lesion_in(one, lungs.slices[one.index] > 0) for one in seen])
         weights = lesion / lesion.sum() if lesion.any() else np.full(len(seen), 1 / len(seen))
         by_slice = np.zeros((len(scan.slices), len(STAGES)), np.float32)
         by_slice[:, 0] = 1  # no lung, no disease
@@ -266,6 +263,22 @@ class Predictor(SliceSegmenter):
             None if answer.instances is None else [_on_cpu(one) for one in answer.instances],
         )
 
+    def _apart(
+        self, seen: Seen, lung: NDArray[np.bool_]
+    ) -> Iterator[tuple[Rectangle, float, float]]:
+        """Box, score and area of the lesions of a slice that lie in the lung, none found twice."""
+        kept = [
+            one
+            for one in self._restored(seen, self.network.shape.least_score)
+            if _lies_in(one.mask, seen.corner, lung)
+        ]
+        kept.sort(key=lambda one: -one.score)
+        everywhere = np.s_[:, :]
+        owned = keep_apart(((everywhere, one.mask) for one in kept), seen.frame.shape)
+        for one, own in zip(kept, owned, strict=True):
+            if own is not None:
+                yield one.box, one.score, float(np.count_nonzero(own))
+
     def _restored(self, seen: Seen, least_score: float) -> list[Instance]:
         """Instances on the part of the slice that was looked at."""
         if seen.answer.instances is None:
@@ -302,7 +315,7 @@ def _on_cpu(found: Instances) -> Instances:
     return Instances(boxes, scores, found.small_masks.float().cpu(), found.size_px)
 
 
-def _on_slice(box: Sequence[float], frame: Frame) -> tuple[float, float, float, float]:
+def _on_slice(box: Sequence[float], frame: Frame) -> Rectangle:
     """A box of the input on the slice; edges of pixels lie half a pixel before their centers."""
     linear, offset = frame.matrix[:, :2], frame.matrix[:, 2]
     corners = np.array([[box[0], box[2]], [box[1], box[3]]]) - 0.5
@@ -310,7 +323,15 @@ def _on_slice(box: Sequence[float], frame: Frame) -> tuple[float, float, float, 
     return float(x[0]), float(y[0]), float(x[1]), float(y[1])
 
 
-def _moved(box: tuple[float, ...], corner: tuple[int, int]) -> tuple[float, float, float, float]:
+def _lesion_in(seen: Seen, lung: NDArray[np.bool_]) -> int:
+    """Pixels of lesion within the lung of a slice."""
+    likely = seen.frame.restore(seen.answer.lesion[0].numpy()) > 0.5
+    rows, columns = likely.shape
+    top, left = seen.corner
+    return int(np.count_nonzero(likely & lung[top : top + rows, left : left + columns]))
+
+
+def _moved(box: Rectangle, corner: tuple[int, int]) -> Rectangle:
     """(top, left, bottom, right) on the whole slice."""
     left, top, right, bottom = box
     return top + corner[0], left + corner[1], bottom + corner[0], right + corner[1]
