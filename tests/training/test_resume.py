@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from groundglass.errors import ConfigError
+from groundglass.systems.baseline_unet.training import Config, Module
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run
 from groundglass.training.train import train
@@ -135,6 +137,30 @@ def stand_still(self: SystemModule) -> None:
 def test_a_resumed_run_keeps_its_settings(undisturbed: Run) -> None:
     with pytest.raises(ConfigError, match=r"found epochs=9 .* start a new run"):
         train("baseline_unet", [], undisturbed.folder, overrides=["epochs=9"], resume=True)
+
+
+def test_as_many_devices_go_on_as_began(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        pull_the_plug("training_step", 0, patch)
+        with pytest.raises(PulledPlugError):
+            start(table, tmp_path / "run")
+    with pytest.raises(ConfigError, match="devices=cpu:2 for a run that began with 1 processes"):
+        train("baseline_unet", [], tmp_path / "run", overrides=["devices=cpu:2"], resume=True)
+    train("baseline_unet", [], tmp_path / "run", overrides=["devices=cpu:1"], resume=True)
+
+
+def test_what_a_step_draws_depends_on_its_place_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaders draw from the same generator, and a resumed run makes them at another moment."""
+    module = Module.start(Config.load(SMOKE, []), [])
+    monkeypatch.setattr(module, "losses", lambda _: {"loss": torch.rand(())})
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch = {"case": torch.zeros(1)}
+    torch.manual_seed(1)
+    first, next_step = module.training_step(batch, 0), module.training_step(batch, 1)
+    torch.manual_seed(2)
+    assert module.training_step(batch, 0) == first != next_step
 
 
 def test_a_run_that_never_began_is_not_resumed(tmp_path: Path) -> None:

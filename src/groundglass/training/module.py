@@ -95,8 +95,14 @@ class SystemModule(lightning.LightningModule):
         ).generate_state(1)
         lightning.seed_everything(int(seeds[0]), verbose=False)
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
-        """One step; logs every loss."""
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One step, what it draws seeded by run, epoch, process and step; logs every loss.
+
+        An epoch's seed alone does not do: loaders draw from the same generator, and a resumed run
+        starts its own at another moment.
+        """
+        place = (self.config.seed, self.current_epoch, self.global_rank, batch_index)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         losses = self.losses(batch)
         size = len(batch["case"])
         for name, value in losses.items():

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -138,16 +137,6 @@ class Module(SystemModule):
         super().on_train_epoch_start()
         if self.config.stage == "temporal":
             self.network.spatial.eval()
-
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One step; the regions that teach are drawn by run, epoch, process and step.
-
-        An epoch's seed alone does not do: loaders draw from the same generator, and a resumed run
-        starts its own at another moment.
-        """
-        place = (self.config.seed, self.current_epoch, self.global_rank, batch_index)
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-        return super().training_step(batch, batch_index)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Dice and cross-entropy of lesion, or what the detector loses; and cross-entropy of stage.
