@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundglass.data.cohort import UNKNOWN
-from groundglass.errors import ConfigError
+from groundglass.data.cohort import UNKNOWN, Case, Cohort
+from groundglass.errors import CohortError, ConfigError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.labels import Lesion
 from groundglass.systems.card import home
@@ -118,6 +118,36 @@ def test_instances_are_touching_pixels_of_one_kind() -> None:
     assert instances_of(lesions, KINDS["ggo"], 4)["labels"].tolist() == [1]
     lesions[2:6, 9:20] = Lesion.UNSPECIFIED
     assert instances_of(lesions, KINDS["merged"], 4)["boxes"].tolist() == [[3, 2, 25, 9]]
+
+
+def shown_as(cases: list[Case], values: str, count: int) -> list[Case]:
+    """The first cases with other meanings of their values, or with no mask at all."""
+    update = {"lesions_values": values} if values else {"lesions": None, "lesions_values": ""}
+    return [c.model_copy(update=update) if k < count else c for k, c in enumerate(cases)]
+
+
+def test_slices_without_a_mask_are_not_learned_as_healthy(cohort_table: Path) -> None:
+    cases = list(Cohort.read([cohort_table]).split("train"))
+    some = shown_as(cases, "", 2)
+    for data in (Module.train_data, Module.val_data):
+        assert data(config(), some).dataset.cases == (cases[2],)
+    assert Module.with_truth(config(), some) == [cases[2]]
+    with pytest.raises(CohortError, match="whose lesions are known"):
+        Module.train_data(config(), shown_as(cases, "", 3))
+
+
+def test_lesions_of_unspecified_kind_are_not_learned_as_healthy(cohort_table: Path) -> None:
+    cases = list(Cohort.read([cohort_table]).split("train"))
+    hiding = shown_as(cases, "1:3 2:3 3:3", 2)
+    for kinds in ("both", "ggo"):
+        telling = config(f"network.kinds={kinds}")
+        for data in (Module.train_data, Module.val_data):
+            with pytest.raises(CohortError, match=f"'{cases[0].case}' .2 such cases.*kinds=merged"):
+                data(telling, hiding)
+        assert Module.with_truth(telling, hiding) == [cases[2]]
+    merged = config("network.kinds=merged")
+    assert len(Module.train_data(merged, hiding).dataset) == 3
+    assert Module.with_truth(merged, hiding) == hiding
 
 
 def test_a_slice_without_lesion_has_no_instance_and_teaches_without_fault() -> None:

@@ -11,6 +11,7 @@ from groundglass.data.phantom import Phantom
 from groundglass.data.phantom_files import write_phantom
 from groundglass.detections import Detections
 from groundglass.errors import CohortError, UnknownNameError
+from groundglass.evaluation.split_loss import split_loss
 from groundglass.scan import CTSlices
 from groundglass.systems import load_system
 from groundglass.systems.card import home
@@ -119,8 +120,22 @@ def test_fine_tuning_to_two_classes_keeps_all_but_the_last_layer(
     assert not started["only_in_network"]
 
 
-def test_a_label_that_is_no_class_is_refused(labeled_table: Path, tmp_path: Path) -> None:
-    overrides = [*CLASSES, "network.classes=[healthy, COVID-19]", "monitor=val/accuracy"]
+def test_the_loss_on_a_split_is_that_of_its_labeled_cases(
+    classes_run: Path, labeled_table: Path
+) -> None:
+    cases = Cohort.read([labeled_table]).split("test")
+    unlabeled = [case.model_copy(update={"label": ""}) for case in cases]
+    assert split_loss(classes_run, unlabeled) is None
+    assert split_loss(classes_run, [*unlabeled, *cases]) == split_loss(classes_run, cases)
+
+
+def test_a_label_that_is_no_class_is_refused(
+    lesions_run: Path, labeled_table: Path, tmp_path: Path
+) -> None:
+    overrides = [
+        *(*CLASSES, "network.classes=[healthy, COVID-19]", "monitor=val/accuracy"),
+        f"start_weights={lesions_run / 'weights.safetensors'}",
+    ]
     with pytest.raises(CohortError, match="found label 'control'"):
         train(
             "covid_ct_mask_net",

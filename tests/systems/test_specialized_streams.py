@@ -292,6 +292,14 @@ def _cases(folder: Path) -> list[Case]:
     ]
 
 
+def test_a_loss_is_told_of_cases_alone_whose_truth_is_known(tmp_path: Path) -> None:
+    config = Config.load(HOME / "smoke.yaml", [])
+    cases = _cases(tmp_path)
+    unknown = [case.model_copy(update={"lesions": None}) for case in cases]
+    assert [case.case for case in Module.with_truth(config, cases)] == ["a", "b", "c"]
+    assert Module.with_truth(config, unknown) == []
+
+
 def test_slices_of_one_series_are_augmented_alike(tmp_path: Path) -> None:
     shown = EnhancedPictures(_cases(tmp_path), (32, 32), AugmentConfig(shear_deg=5.0), 0, {"s": 0})
     first, second, other = (shown[(3, k)]["gray"] for k in range(3))

@@ -4,6 +4,7 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -11,7 +12,16 @@ from groundglass.data.case import UNKNOWN, Case, Split, split_name
 from groundglass.data.file_check import find_faults, refuse_faults
 from groundglass.errors import CohortError
 
-__all__ = ["UNKNOWN", "Case", "Cohort", "Split", "read_table", "split_name", "write_cohort"]
+__all__ = [
+    "UNKNOWN",
+    "Case",
+    "Cohort",
+    "Split",
+    "known_cases",
+    "read_table",
+    "split_name",
+    "write_cohort",
+]
 
 
 class Cohort:
@@ -89,6 +99,21 @@ def write_cohort(cases: Sequence[Case], table: Path) -> None:
         writer.writeheader()
         for case in cases:
             writer.writerow({k: "" if v is None else str(v) for k, v in case.model_dump().items()})
+
+
+def known_cases(cases: Sequence[Case], kind: Literal["lungs", "lesions"]) -> list[Case]:
+    """The cases whose lungs, or lesions, are known.
+
+    Raises:
+        CohortError: If there are none.
+    """
+    known = [case for case in cases if getattr(case, kind) is not None]
+    if not known:
+        raise CohortError(
+            f"found no case among {len(cases)} of a split whose {kind} are known, expected some; "
+            f"add their masks to the column {kind} of the table"
+        )
+    return known
 
 
 def _refuse_repeated_cases(cases: Sequence[Case]) -> None:

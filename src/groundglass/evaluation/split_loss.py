@@ -12,7 +12,7 @@ from groundglass.weights import load_weights
 
 
 def split_loss(run: Path, cases: Sequence[Case], device: str = "cpu") -> float | None:
-    """Mean loss over the cases; ``None`` for a system that is no run.
+    """Mean loss over the cases whose truth is known; ``None`` without any, or for no run.
 
     Batches are as large as in training. A loss that pools over the batch, such as Dice, depends
     on that size.
@@ -28,6 +28,9 @@ def split_loss(run: Path, cases: Sequence[Case], device: str = "cpu") -> float |
     assert card.weights is not None
     parts = import_module(f"groundglass.systems.{card.name}.training")
     config = parts.Config.load(run / "config.yaml", [])
+    cases = parts.Module.with_truth(config, cases)
+    if not cases:
+        return None
     network = parts.build_network(config)
     load_weights(network, run / card.weights.file, card.weights.sha256)
     module = parts.Module(network, config, [case.patient for case in cases]).to(device).eval()

@@ -68,6 +68,11 @@ class SystemModule(lightning.LightningModule):
         """Batches to judge an epoch by; every slice once, as it is, unless overridden."""
         return DataLoader(SliceDataset(cases, config.size_px), batch_size=config.batch_size)
 
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
+        """The cases that a loss can be told of; all of them, unless overridden."""
+        return cases
+
     def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a file under the names of this network; as they are, unless overridden."""
         return stored

@@ -151,6 +151,17 @@ class Module(SystemModule):
         assert isinstance(config, Config)
         return DataLoader(VolumeDataset(cases, config.classes, config.preparation, config.cache))
 
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:
+        """Series with a class of the settings."""
+        assert isinstance(config, Config)
+        return [case for case in cases if case.is_series and case.label in config.classes]
+
+    def answer(self, gray: Tensor) -> Any:
+        """Class and relevance of slices as one volume, all of each taken for lung."""
+        volume = gray[:, 0][None]
+        return self.network(volume, torch.ones_like(volume))
+
     def parameters_to_train(self) -> Parameters:
         """The body, which was trained before, at a rate of its own, and all that follows it."""
         body = list(self.network.encoder.parameters())

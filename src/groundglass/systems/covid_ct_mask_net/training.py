@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -11,9 +12,10 @@ from torch.utils.data import DataLoader
 from torchmetrics.detection import MeanAveragePrecision
 
 from groundglass.data.augment import AugmentConfig
-from groundglass.data.cohort import Case
+from groundglass.data.cohort import Case, known_cases
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
 from groundglass.errors import CohortError, ConfigError
+from groundglass.labels import Lesion
 from groundglass.metrics.classes import ClassCounts
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems.covid_ct_mask_net import network as networks
@@ -54,6 +56,10 @@ class Config(RunConfig):
         """The shape of both networks."""
         settings: dict[str, NetworkSetting] = self.network.model_dump(mode="json")
         return settings
+
+    def stands_on(self) -> str:
+        """Mask R-CNN, where module S learns alone or with batch normalization."""
+        return "Mask R-CNN" if self.stage == "classes" and self.trained != "all" else ""
 
     def answers(self) -> tuple[str, ...]:
         """Boxes and masks as long as Mask R-CNN is what it was trained to be, and classes."""
@@ -102,10 +108,14 @@ class Module(SystemModule):
         """Augmented slices, drawn as the config says; with their classes in that stage.
 
         Module S by itself learns from slices as they are, as in the publication.
+
+        Raises:
+            CohortError: If no slice has a mask of lesions, a mask hides kinds that are to be told,
+                or a label is none of the classes.
         """
         assert isinstance(config, Config)
         if config.stage == "lesions":
-            return super().train_data(config, cases)
+            return super().train_data(config, _told_cases(config, cases))
         return DataLoader(
             LabeledSlices(cases, config, None if config.trained == "S" else config.augment),
             batch_size=config.batch_size,
@@ -120,8 +130,17 @@ class Module(SystemModule):
         """Every slice once, as it is."""
         assert isinstance(config, Config)
         if config.stage == "lesions":
-            return super().val_data(config, cases)
+            return super().val_data(config, _told_cases(config, cases))
         return DataLoader(LabeledSlices(cases, config), batch_size=config.batch_size)
+
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:
+        """Those with a class of the settings; or with a mask that tells what is to be told."""
+        assert isinstance(config, Config)
+        if config.stage == "classes":
+            return [case for case in cases if case.label in config.network.classes]
+        known = [case for case in cases if case.lesions is not None]
+        return [case for case in known if not _hides_kinds(config, case)]
 
     def parameters_to_train(self) -> Parameters:
         """The groups that learn."""
@@ -257,6 +276,26 @@ def parameter_groups(network: CovidCtMaskNet, config: Config) -> list[dict[str, 
     }
     names = wanted[config.stage, config.trained]
     return [{"name": name, "params": groups[name]} for name in names]
+
+
+def _told_cases(config: Config, cases: Sequence[Case]) -> list[Case]:
+    """Cases with a mask of lesions, which tells the kinds if the network is to."""
+    known = known_cases(cases, "lesions")
+    hiding = [case for case in known if _hides_kinds(config, case)]
+    if hiding:
+        raise CohortError(
+            f"found lesions of unspecified kind in the mask of case '{hiding[0].case}' "
+            f"({len(hiding)} such cases), expected kinds, since others would be learned as "
+            "healthy; leave these cases out, or set network.kinds=merged"
+        )
+    return known
+
+
+def _hides_kinds(config: Config, case: Case) -> bool:
+    """Whether a mask shows lesions of unspecified kind to a network that tells kinds."""
+    if config.network.kinds == "merged" or not isinstance(case.lesions, Path):
+        return False
+    return bool((case.read_lesions() == Lesion.UNSPECIFIED).any())
 
 
 def as_found(found: Instances) -> dict[str, Tensor]:

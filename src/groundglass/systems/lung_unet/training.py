@@ -9,7 +9,7 @@ from pydantic import model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.cohort import UNKNOWN, Case, known_cases
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
@@ -74,7 +74,7 @@ class Module(SystemModule):
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Augmented views whose lungs are known, drawn as the config says."""
-        known = [case for case in cases if case.lungs is not None]
+        known = known_cases(cases, "lungs")
         return DataLoader(
             LungDataset(known, config.size_px, config.augment, config.seed),
             batch_size=config.batch_size,

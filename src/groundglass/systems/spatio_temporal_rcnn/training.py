@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.cohort import UNKNOWN, Case, known_cases
 from groundglass.data.slices import EpochSampler
 from groundglass.data.triples import TripleDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
@@ -112,7 +112,7 @@ class Module(SystemModule):
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Augmented triples whose middle slice has known lesions, drawn as the config says."""
-        known = [case for case in cases if case.lesions is not None]
+        known = known_cases(cases, "lesions")
         return DataLoader(
             TripleDataset(known, config.size_px, config.augment, config.seed),
             batch_size=config.batch_size,

@@ -136,6 +136,17 @@ class Config(RunConfig):
         Raises:
             CohortError: If there is none.
         """
+        kept = self.known(cases)
+        if not kept:
+            raise CohortError(
+                f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
+                "expected pictures with a class of the settings, or with a mask of lesions; "
+                "check the tables, classes and modalities"
+            )
+        return kept
+
+    def known(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases of which is known what the stage tells."""
         if self.stage == "recognition":
             wanted = {"ct", "radiograph"} if self.modalities == "both" else {self.modalities}
             known = self.class_numbers()
@@ -144,12 +155,6 @@ class Config(RunConfig):
             kept = [c for c in cases if c.modality == "ct" and c.lesions is not None]
         if self.stage == "manifestations":
             kept = [case for case in kept if not _hides_kinds(case)]
-        if not kept:
-            raise CohortError(
-                f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
-                "expected pictures with a class of the settings, or with a mask of lesions; "
-                "check the tables, classes and modalities"
-            )
         return kept
 
 
@@ -225,6 +230,12 @@ class Module(SystemModule):
         if config.views:
             pictures = FixedViews(kept, config.size_px, classes=classes, cache=config.cache)
         return DataLoader(pictures, batch_size=config.batch_size)
+
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:
+        """Those of which is known what the stage tells."""
+        assert isinstance(config, Config)
+        return config.known(cases)
 
     def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a single stream, such as one of nodules, start every stream."""
