@@ -31,6 +31,7 @@ def measured(system: str, *settings: str) -> SliceSpeed:
         ("baseline_unet", ()),
         ("ss_inf_net", ()),
         ("covid_ct_mask_net", ()),
+        ("covid_attention_net", ()),
         ("covid_ct_mask_net", ("stage=classes", "trained=S", "network.ranked=8")),
     ],
 )

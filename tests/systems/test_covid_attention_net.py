@@ -313,6 +313,27 @@ def test_of_several_volumes_a_step_each_gives_as_many_slices(cohort_table: Path)
     assert one["gray"].shape[1] < 40
 
 
+def test_devices_share_the_draws_of_an_epoch(
+    cohort_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = Cohort.read([cohort_table]).split("train")
+    dataset = VolumeDataset(cases, CLASSES, Preparation((32, 32)))
+    sampler = VolumeSampler(dataset, 9, seed=0, rebalance=True)
+    alone = list(sampler)
+    shares = []
+    for rank in (0, 1):
+        monkeypatch.setattr("groundglass.data.slices._processes", lambda rank=rank: (rank, 2))
+        shares.append(list(sampler))
+        assert len(sampler) == 4
+    assert shares == [alone[0:8:2], alone[1:9:2]]
+
+
+def test_slices_of_a_batch_are_answered_as_one_volume() -> None:
+    module = Module.start(Config.load(SMOKE, []), []).eval()
+    with torch.inference_mode():
+        assert module.answer(torch.rand(3, 1, 32, 32)).logits.shape == (1, len(CLASSES))
+
+
 def test_the_body_learns_at_a_rate_of_its_own() -> None:
     module = Module.start(Config.load(SMOKE, ["body_rate=0.2", "learning_rate=0.01"]), [])
     body, head = make_optimizer(module.parameters_to_train(), module.config).param_groups

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from groundglass.data.augment import AugmentConfig
 from groundglass.data.cohort import Case
-from groundglass.data.slices import Draw
+from groundglass.data.slices import Draw, EpochSampler
 from groundglass.errors import CohortError
 from groundglass.lungs import find_lungs
 from groundglass.read import read
@@ -140,7 +140,7 @@ def prepare_case(case: Case, preparation: Preparation) -> PreparedVolume:
     return volume
 
 
-class VolumeSampler(Sampler[Draw]):
+class VolumeSampler(EpochSampler):
     """Draws of each epoch, every class as often as any other, fixed by seed and epoch.
 
     Args:
@@ -151,28 +151,17 @@ class VolumeSampler(Sampler[Draw]):
     """
 
     def __init__(self, dataset: VolumeDataset, draws: int, seed: int, *, rebalance: bool) -> None:
+        super().__init__(dataset.cases, draws, seed)
         self._dataset = dataset
         self._rebalance = rebalance
-        self._chances: np.ndarray | None = None
-        self.draws = draws
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell which epoch comes next; the training loop calls it."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Draws per epoch."""
-        return self.draws
+        self._looked = False
 
     def __iter__(self) -> Iterator[Draw]:
         """Draws of the current epoch; volumes whose mask failed are left out."""
-        if self._chances is None:
-            self._chances = self._chances_of_all()
-        random = np.random.default_rng((self.seed, self.epoch))
-        for index in random.choice(len(self._chances), self.draws, p=self._chances):
-            yield self.epoch, int(index)
+        if not self._looked:
+            self.chances = self._chances_of_all()
+            self._looked = True
+        yield from super().__iter__()
 
     def _chances_of_all(self) -> np.ndarray:
         usable = np.ones(len(self._dataset), bool)
