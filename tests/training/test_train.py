@@ -1,9 +1,11 @@
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from groundglass.data.cohort import Case
-from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.data.cohort import Case, Cohort
+from groundglass.errors import CohortError, ConfigError, UnknownNameError
+from groundglass.systems import SYSTEMS
 from groundglass.systems.baseline_unet.training import Config, Module
 from groundglass.systems.card import home
 from groundglass.training.train import train
@@ -47,6 +49,73 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="resume it or name another"):
         train("baseline_unet", [], tmp_path, recipe=SMOKE)
     assert (tmp_path / "config.yaml").read_text() == "system: baseline_unet\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "settings", "part"),
+    [
+        ("ss_inf_net", ["stage=kinds", "kinds=unet"], "the first network"),
+        (
+            "covid_ct_mask_net",
+            ["stage=classes", "trained=S", "network.ranked=8"],
+            "Mask R-CNN",
+        ),
+        (
+            "covid_ct_mask_net",
+            ["stage=classes", "trained=S+BN", "network.ranked=8"],
+            "Mask R-CNN",
+        ),
+        ("lung_unet", ["views=both", "trains=sagittal"], "the network of the axial view"),
+        ("lung_unet", ["views=both", "trains=axial"], "the network of the sagittal view"),
+        ("spatio_temporal_rcnn", ["stage=temporal"], "the spatial resolver"),
+    ],
+)
+def test_a_stage_does_not_stand_on_a_random_network(
+    system: str, settings: list[str], part: str, tmp_path: Path
+) -> None:
+    recipe = home(system) / "smoke.yaml"
+    table = write_tiny_cohort(tmp_path)
+    with pytest.raises(ConfigError, match=f"leaves {part} as it is.* set start_weights="):
+        train(system, [table], tmp_path / "run", recipe=recipe, overrides=settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_a_system_shows_first_needs_no_start_weights(system: str) -> None:
+    parts = import_module(f"groundglass.systems.{system}.training")
+    assert not parts.Config.load(home(system) / "smoke.yaml", []).stands_on()
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        (["draws_per_epoch=4", "batch_size=5", "devices=cpu"], "5 x 1"),
+        (["draws_per_epoch=7", "batch_size=4", "devices=cpu:2"], "4 x 2"),
+    ],
+)
+def test_an_epoch_without_a_step_is_refused(
+    settings: list[str], found: str, tmp_path: Path
+) -> None:
+    table = write_tiny_cohort(tmp_path)
+    with pytest.raises(ConfigError, match=rf"found draws_per_epoch=\d, .*{found}"):
+        train("baseline_unet", [table], tmp_path / "run", recipe=SMOKE, overrides=settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("system", "kind"), [("lung_unet", "lungs"), ("spatio_temporal_rcnn", "lesions")]
+)
+def test_cases_of_which_nothing_is_known_teach_nothing(
+    system: str, kind: str, tmp_path: Path
+) -> None:
+    unknown = {kind: None, f"{kind}_values": ""}
+    made = Cohort.read([write_tiny_cohort(tmp_path)]).split("train")
+    cases = [case.model_copy(update=unknown) for case in made]
+    parts = import_module(f"groundglass.systems.{system}.training")
+    config = parts.Config.load(home(system) / "smoke.yaml", [])
+    with pytest.raises(CohortError, match=f"whose {kind} are known, .* column {kind}"):
+        parts.Module.train_data(config, cases)
+    assert len(parts.Module.train_data(config, [*cases, *made]).dataset) == len(made)
 
 
 def test_a_share_of_the_patients_is_all_that_a_run_sees(

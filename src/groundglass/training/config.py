@@ -112,6 +112,10 @@ class RunConfig(Settings):
         """What the run can be asked for, for its card; ``None`` for all that the system can."""
         return None
 
+    def stands_on(self) -> str:
+        """The part that ``start_weights`` must give, since it does not learn; empty if none."""
+        return ""
+
     def digest(self) -> str:
         """Short hash that tells configs apart.
 

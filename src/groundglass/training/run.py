@@ -117,6 +117,12 @@ class Run:
         }
         replace_text(path, json.dumps([*starts, facts], indent=2) + "\n")
 
+    def processes(self) -> int | None:
+        """How many processes share the training, as noted at its start; ``None`` if not known."""
+        path = self.folder / "environment.json"
+        starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        return starts[0].get("processes") if starts else None
+
     def write_checksums(self, files: Sequence[Path]) -> None:
         """Note the checksum of each file of the cohort."""
         lines = [f"{digest}  {path}\n" for path, digest in _checksums(files).items()]

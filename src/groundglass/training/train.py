@@ -23,8 +23,8 @@ from groundglass.training.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 
-_CHANGE_NOTHING = ("devices", "threads", "workers", "logger")
-"""Settings that a resumed run may have differently."""
+CHANGE_NOTHING = ("devices", "threads", "workers", "logger")
+"""Settings that a resumed run may have differently; ``devices`` in kind, not in number."""
 
 
 def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
@@ -53,8 +53,9 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         The finished run.
 
     Raises:
-        ConfigError: If a setting is wrong, or the folder holds a run and ``resume`` is not set.
-        CohortError: If a table is wrong.
+        ConfigError: If a setting is wrong or missing, or the folder holds a run and ``resume`` is
+            not set.
+        CohortError: If a table is wrong, or no case is known well enough to learn from.
         WeightsError: If start weights do not fit.
     """
     if system not in SYSTEMS:
@@ -66,18 +67,21 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         if run.throughput.is_file():
             watcher.line("the run is finished")
             return run
+        _refuse_other_processes(run, config)
     else:
         _refuse_begun(run)
         config = parts.Config.load(recipe or home(system) / "recipe.yaml", list(overrides))
         config = config.model_copy(
             update={"precision": Devices.find(config.devices).precision(config.precision)}
         )
+        _refuse_missing_start(config)
         cohort = Cohort.read(tables)
     if config.system != system:
         raise ConfigError(
             f"found settings of '{config.system}', expected those of '{system}'; name that system"
         )
     _refuse_missing_splits(cohort, config)
+    _refuse_empty_epochs(config)
     if not resume and _is_first_process():
         _begin(run, config, cohort, watcher)
     module, throughput = fit(run, config, cohort, parts, watcher)
@@ -119,11 +123,11 @@ def _read_begun(
         raise ConfigError(
             f"found no run in '{run.folder.name}', expected one to resume; start it anew"
         )
-    changed = [o for o in overrides if o.partition("=")[0] not in _CHANGE_NOTHING]
+    changed = [o for o in overrides if o.partition("=")[0] not in CHANGE_NOTHING]
     if recipe is not None or changed:
         raise ConfigError(
             f"found {'a recipe' if recipe else changed[0]} for a run that has begun, expected at "
-            f"most {', '.join(_CHANGE_NOTHING)} to differ; start a new run"
+            f"most {', '.join(CHANGE_NOTHING)} to differ; start a new run"
         )
     cohort = Cohort.read([run.cohort])
     if tables and Cohort.read(tables).cases != cohort.cases:
@@ -139,6 +143,36 @@ def _refuse_missing_splits(cohort: Cohort, config: RunConfig) -> None:
     cohort.split("train")
     if config.keep == "best":
         cohort.split("val")
+
+
+def _refuse_missing_start(config: RunConfig) -> None:
+    part = config.stands_on()
+    if part and config.start_weights is None:
+        raise ConfigError(
+            f"found no start weights in a stage that leaves {part} as it is, expected those of a "
+            "run that trained it, as it would stay random; "
+            "set start_weights=RUN/weights.safetensors"
+        )
+
+
+def _refuse_empty_epochs(config: RunConfig) -> None:
+    processes = len(Devices.find(config.devices).indices)
+    if config.draws_per_epoch < config.batch_size * processes:
+        raise ConfigError(
+            f"found draws_per_epoch={config.draws_per_epoch}, expected at least batch_size for "
+            f"each process, {config.batch_size} x {processes}, as an epoch would have no step; "
+            "set more draws or smaller batches"
+        )
+
+
+def _refuse_other_processes(run: Run, config: RunConfig) -> None:
+    begun, now = run.processes(), len(Devices.find(config.devices).indices)
+    if begun is not None and begun != now:
+        raise ConfigError(
+            f"found devices={config.devices} for a run that began with {begun} processes, expected "
+            "as many, since they share the draws of an epoch; name as many devices, of any kind, "
+            "or start a new run"
+        )
 
 
 def _is_first_process() -> bool:

@@ -46,6 +46,11 @@ class Config(RunConfig):
         """Views and width."""
         return {"views": self.views, "width": self.width}
 
+    def stands_on(self) -> str:
+        """The view that does not learn, where there are two."""
+        other = "sagittal" if self.trains == "axial" else "axial"
+        return f"the network of the {other} view" if self.views == "both" else ""
+
 
 def build_network(config: Config) -> LungUnet:
     """The network of a config, with random weights."""

@@ -80,6 +80,10 @@ class Config(RunConfig):
         settings = asdict(self.shape)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
+    def stands_on(self) -> str:
+        """The spatial resolver, beside which the temporal one is trained."""
+        return "the spatial resolver" if self.stage == "temporal" else ""
+
     def answers(self) -> tuple[str, ...]:
         """Masks and boxes; the stage where it is learned."""
         tells_stage = self.form == "spatio-temporal" and self.stage != "spatial"

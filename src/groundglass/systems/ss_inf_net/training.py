@@ -72,6 +72,10 @@ class Config(RunConfig):
             settings["kinds_channels"] = list(self.kinds_channels)
         return settings
 
+    def stands_on(self) -> str:
+        """The first network, behind which the second is trained."""
+        return "the first network" if self.stage == "kinds" else ""
+
 
 def build_network(config: Config) -> SsInfNet:
     """The networks of a config, with random weights."""
