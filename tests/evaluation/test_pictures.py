@@ -2,8 +2,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-from groundglass.data.cohort import Case
+from groundglass.cli import app
+from groundglass.data.cohort import Case, write_cohort
+from groundglass.errors import OutputError
 from groundglass.evaluation.pictures import draw_pictures, training_curve
 from groundglass.evaluation.protocols import PROTOCOLS, Measured
 from groundglass.evaluation.sheet import FOUND_COLOR, TRUTH_COLOR
@@ -61,3 +66,50 @@ def test_the_course_of_a_training_is_drawn(tmp_path: Path) -> None:
     assert np.asarray(losses.lines[0].get_ydata()).tolist() == [2.0, 1.5, 1.0]
     assert np.asarray(validation.lines[0].get_xdata()).tolist() == [2, 3]
     assert "training" in draw(tmp_path, "as-used", tmp_path)
+
+
+def evaluate(table: Path, folder: Path, *more: str) -> Result:
+    given = ["--data", str(table), "--name", "blocks", "--results", str(folder), *more]
+    return CliRunner().invoke(app, ["evaluate", "baseline_unet", *given])
+
+
+@pytest.fixture
+def measured_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cohort of one slice, measured by a system whose answer is known."""
+    measured, cases = measure(tmp_path, "as-used")
+    write_cohort(cases, tmp_path / "cohort.csv")
+    module = "groundglass.evaluation.evaluate"
+    monkeypatch.setattr(f"{module}.load_system", lambda *_: KnownSystem([FOUND]))
+    monkeypatch.setattr(f"{module}.evaluate", lambda *_, **__: measured)
+    return tmp_path / "cohort.csv"
+
+
+def test_where_there_is_nothing_to_draw_nothing_is_measured(
+    measured_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "groundglass.evaluation.evaluate.evaluate", lambda *_, **__: asked.append(1)
+    )
+    for protocol in ("instances", "volumes", "classes"):
+        more = ["--protocol", protocol, "--pictures", str(tmp_path / "pictures")]
+        done = evaluate(measured_table, tmp_path / "results", *more)
+        assert done.exit_code == 1
+        assert "leave --pictures out" in " ".join(done.output.split())
+    assert not asked
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_result_is_stored_before_its_pictures_are_drawn(
+    measured_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("groundglass.evaluation.pictures.draw_pictures", fail)
+    done = evaluate(measured_table, tmp_path / "results", "--pictures", str(tmp_path / "pictures"))
+    assert done.exit_code == 1
+    assert "no space left" in done.output
+    assert [file.name for file in (tmp_path / "results").iterdir()] == [
+        "evaluation-baseline_unet-blocks-test.json"
+    ]

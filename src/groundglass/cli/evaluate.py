@@ -46,8 +46,9 @@ def evaluate(
         str,
         typer.Option(
             help="as-used: lungs found, lesions inside. inf-net: lesion probability on whole "
-            "slices, cut at 256 thresholds. instances: average precision of boxes and masks."
-            " volumes: the class of whole series. classes: that of pictures."
+            "slices, cut at 256 thresholds. instances: average precision of boxes and masks. "
+            "tiny-lesions: each lesion by itself. volumes: the class of whole series. "
+            "classes: that of pictures."
         ),
     ] = "as-used",
     results: Results = Path("benchmarks"),
@@ -61,8 +62,9 @@ def evaluate(
 ) -> None:
     """Measure a system on a split of a cohort."""
     from groundglass.data.cohort import Cohort, split_name
-    from groundglass.evaluation.evaluate import evaluate, write_cases
+    from groundglass.evaluation.evaluate import evaluate, lesion_finder, write_cases
 
+    find = None if pictures is None else lesion_finder(system, protocol, device)
     cohort = Cohort.read(tables)
     with progress_bar() as progress:
         measured = evaluate(
@@ -74,17 +76,14 @@ def evaluate(
             device=device,
             progress=lambda done, of: progress("slices", done / of),
         )
-    if cases is not None:
-        write_cases(measured.rows, cases)
-    if pictures is not None:
-        from groundglass.evaluation.pictures import draw_pictures
-        from groundglass.evaluation.protocols import PROTOCOLS
-        from groundglass.systems import load_system
-
-        find = PROTOCOLS[protocol].finder(load_system(system, device))
-        draw_pictures(measured, cohort.split(split_name(split)), find, pictures, Path(system))
     file = f"{_KIND[protocol]}-{Path(system).name}-{name}-{split}.json"
     _store(measured.evaluation, results / file)
+    if cases is not None:
+        write_cases(measured.rows, cases)
+    if pictures is not None and find is not None:
+        from groundglass.evaluation.pictures import draw_pictures
+
+        draw_pictures(measured, cohort.split(split_name(split)), find, pictures, Path(system))
 
 
 @commands.command()

@@ -3,16 +3,16 @@
 import csv
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
-from groundglass.data.cohort import Cohort, Split
+from groundglass.data.cohort import Case, Cohort, Split
 from groundglass.errors import UnknownNameError
-from groundglass.evaluation.protocols import PROTOCOLS, Measured
+from groundglass.evaluation.protocols import PROTOCOLS, Found, Measured
 from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
 from groundglass.systems import load_system
@@ -61,6 +61,23 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         "loss": split_loss(Path(system), cases, device),
     }
     return PROTOCOLS[protocol].sum_up(facts, entries)
+
+
+def lesion_finder(system: str, protocol: str, device: str = "cpu") -> Callable[[Case], Found]:
+    """What finds lesions on a single case as a protocol does, for pictures of an evaluation.
+
+    Args:
+        system: Name of a system or folder of a run.
+        protocol: A name in ``PROTOCOLS``.
+        device: Where the network runs.
+
+    Raises:
+        NotMeasurableError: If there is nothing to draw.
+        UnknownNameError: If there is no such system or protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
+    return PROTOCOLS[protocol].finder(load_system(system, device))
 
 
 Splits = Collection[tuple[str, str]]

@@ -87,7 +87,8 @@ class Protocol:
         look: Takes a system over cases to one entry for each; entries of several systems, such as
             those of the folds of a cross-validation, may be put together.
         sum_up: Takes the fields of ``Measurement`` and the entries to what they come to.
-        finder: Takes a system to what finds lesions on a single case as the protocol does.
+        finder: Takes a system to what finds lesions on a single case as the protocol does, for
+            pictures; an error where there is nothing to draw.
     """
 
     look: Callable[[Segmenter, Sequence[Case], Progress | None], list[Any]]
@@ -113,7 +114,11 @@ def _sum_up_inf_net(facts: dict[str, Any], entries: list[Any]) -> Measured:
 
 
 def _find_inf_net(segmenter: Segmenter) -> Callable[[Case], Found]:
-    assert isinstance(segmenter, LesionMapper)
+    if not isinstance(segmenter, LesionMapper):
+        raise NotMeasurableError(
+            f"system '{segmenter.card.name}' without lesion_probability",
+            "one that gives probabilities; measure it with --protocol as-used",
+        )
     probability = segmenter.lesion_probability
     return lambda case: probability(case.read_image()) >= 0.5
 
@@ -143,6 +148,13 @@ def _find_nothing(segmenter: Segmenter) -> Callable[[Case], Found]:
     )
 
 
+def _find_no_dice(segmenter: Segmenter) -> Callable[[Case], Found]:
+    raise NotMeasurableError(
+        f"instances of '{segmenter.card.name}', which have no Dice to draw",
+        "a protocol that has, such as as-used; leave --pictures out",
+    )
+
+
 def _sum_up_instances(facts: dict[str, Any], entries: list[Any]) -> Measured:
     evaluation = InstancesEvaluation(
         **facts,
@@ -160,7 +172,7 @@ def _sum_up_lesions(facts: dict[str, Any], entries: list[Any]) -> Measured:
 
 PROTOCOLS = {
     "as-used": Protocol(find_cases, _sum_up_as_used, _find_as_used),
-    "instances": Protocol(judge_instances, _sum_up_instances, _find_as_used),
+    "instances": Protocol(judge_instances, _sum_up_instances, _find_no_dice),
     "tiny-lesions": Protocol(count_lesions, _sum_up_lesions, _find_as_used),
     "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
     "classes": Protocol(judge_pictures, _sum_up_classes, _find_nothing),
