@@ -70,7 +70,7 @@ def test_decoders_are_cut_off_for_the_detector() -> None:
     assert module_of("stage=temporal").network.temporal.decoder is not None
 
 
-@pytest.mark.parametrize(("stride", "grid"), [(16, (4, 6)), (8, (8, 12))])
+@pytest.mark.parametrize(("stride", "grid"), [(16, (4, 6)), (8, (8, 12)), (4, (16, 24))])
 def test_the_detector_sees_a_grid_of_its_stride(stride: int, grid: tuple[int, int]) -> None:
     network = module_of("stage=detector", f"stride={stride}").network
     features, _ = network.detector_features(as_input(torch.rand(1, 3, 64, 96)))

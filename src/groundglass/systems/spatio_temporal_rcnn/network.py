@@ -21,7 +21,7 @@ STAGES = ("healthy", "early stage", "advanced stage", "severe stage")
 
 Stage = Literal["spatial", "temporal", "detector"]
 Form = Literal["spatio-temporal", "spatial", "mask-rcnn"]
-Stride = Literal[8, 16]
+Stride = Literal[4, 8, 16]
 
 PYRAMID_LEVELS = 4
 
@@ -39,7 +39,7 @@ class Shape:
         decoder_channels: Channels of the resolvers' decoders, coarse to fine.
         width: Channels of the features that the detector sees.
         stride: Pixels of the input to a cell of these features; 16 as published, at 512 x 512.
-            With 8, half that input has as many cells.
+            With 8, half that input has as many cells; with 4 tiny lesions have some of their own.
         anchors_px: Sides of anchors in pixels of the input.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
@@ -175,7 +175,8 @@ class SpatioTemporalRcnn(nn.Module):
         pyramid = shape.form == "mask-rcnn"
         if not pyramid:
             channels = self.spatial.encoder.channels
-            self.neck = Neck(channels[-1:] if shape.stride == 16 else channels[-2:], shape.width)
+            levels = {16: 1, 8: 2, 4: 3}[shape.stride]
+            self.neck = Neck(channels[-levels:], shape.width)
         levels = [str(k) for k in range(PYRAMID_LEVELS if pyramid else 1)]
         return Detector(
             levels,

@@ -44,7 +44,7 @@ class Config(RunConfig):
         encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
         decoder_channels: Channels of the resolvers' decoders, coarse to fine.
         width: Channels of the features that the detector sees.
-        stride: Pixels of the input to a cell of these features: 16, or 8.
+        stride: Pixels of the input to a cell of these features: 16, 8 or 4.
         anchors_px: Sides of anchors in pixels of the input.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
