@@ -23,7 +23,7 @@ def unlabeled(cohort_table: Path, tmp_path: Path) -> Path:
     cases = [
         case.model_copy(
             update={
-                "case": f"unlabeled-{case.case}",
+                "case": f"unlabeled/{case.case}",  # no name for a file
                 "patient": "somebody",
                 "lesions": None,
                 "lesions_values": "",
@@ -59,6 +59,43 @@ def test_each_round_learns_from_the_labels_of_the_last(
     first = Cohort.read([tmp_path / "runs" / "round-001" / "cohort.csv"]).split("train")
     assert sum(case.patient == "somebody" for case in first) == 2
     assert "round-001/weights.safetensors" in (run.folder / "config.yaml").read_text()
+    assert len({case.lesions for case in made}) == 3
+
+
+def test_rounds_are_not_mixed_with_those_of_other_arguments(
+    cohort_table: Path, unlabeled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Path] = []
+
+    class StopError(Exception):
+        pass
+
+    def stop(_system: str, _tables: object, folder: Path, **_: object) -> None:
+        trained.append(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").touch()
+        raise StopError
+
+    def learn(**changed: object) -> None:
+        arguments = {"group": 2, "recipe": SMOKE, "overrides": ["epochs=1"], **changed}
+        learn_progressively("ss_inf_net", [cohort_table], unlabeled, tmp_path / "runs", **arguments)
+
+    monkeypatch.setattr("groundglass.training.progressive.train", stop)
+    for changed in ({}, {}, {"overrides": ["epochs=1", "threads=1"]}):
+        with pytest.raises(StopError):
+            learn(**changed)
+    assert len(trained) == 3
+    for changed, named in (
+        ({"group": 3}, "group"),
+        ({"seed": 1}, "seed"),
+        ({"recipe": None}, "recipe_sha256"),
+        ({"overrides": ["epochs=2"]}, "settings"),
+    ):
+        with pytest.raises(ConfigError, match=f"found other {named} than .* name a new folder"):
+            learn(**changed)
+    with pytest.raises(ConfigError, match=r"found no 'none\.yaml'"):
+        learn(recipe=tmp_path / "none.yaml")
+    assert len(trained) == 3
 
 
 def test_a_patient_with_labeled_slices_is_refused(cohort_table: Path, tmp_path: Path) -> None:

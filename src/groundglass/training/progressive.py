@@ -3,20 +3,26 @@
 Semi-supervised Inf-Net: Fan et al. 2020, doi:10.1109/TMI.2020.2996645, section III-F, algorithm 1.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
-from groundglass.errors import CohortError, ConfigError
+from groundglass.errors import CohortError, ConfigError, OutputError
 from groundglass.labels import Lesion
 from groundglass.systems import load_system
 from groundglass.systems.system import LesionMapper
-from groundglass.training.run import Run
-from groundglass.training.train import train
+from groundglass.training.run import Run, replace_text
+from groundglass.training.train import CHANGE_NOTHING, train
 from groundglass.training.watcher import Watcher
+
+ARGUMENTS = "arguments.json"
+"""File in the folder of the rounds that says what they are made of."""
 
 _PSEUDO = 255
 """Value of lesion in the masks that are made."""
@@ -45,7 +51,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
         labeled: Cohort tables with the labeled slices.
         unlabeled: Cohort table of the others; its train split is used, masks in it are not read.
         folder: Holds ``round-000`` (labeled alone) and a run for each round, with the masks made
-            for it in ``pseudo/``.
+            for it in ``pseudo/``, and ``arguments.json``.
         group: Slices labeled in a round; 5 in the publication.
         seed: Seed of the order.
         recipe: Recipe of every run.
@@ -56,25 +62,38 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
         The run of the last round.
 
     Raises:
-        ConfigError: If ``group`` is not positive.
+        ConfigError: If ``group`` is not positive, or rounds of other arguments lie in the folder.
         CohortError: If a patient has labeled and unlabeled slices.
+        OutputError: If a mask cannot be written.
     """
     if group < 1:
         raise ConfigError(f"found a group of {group} slices, expected one or more; correct it")
     watcher = watcher or Watcher()
     others = Cohort.read([unlabeled]).split("train")
     _refuse_shared_patients(Cohort.read(labeled), others)
+    _keep_arguments(
+        folder,
+        {
+            "system": system,
+            "labeled_sha256": [_sha256(table) for table in labeled],
+            "unlabeled_sha256": _sha256(unlabeled),
+            "group": group,
+            "seed": seed,
+            "recipe_sha256": None if recipe is None else _sha256(recipe),
+            "settings": [o for o in overrides if o.partition("=")[0] not in CHANGE_NOTHING],
+        },
+    )
     order = np.random.default_rng(seed).permutation(len(others))
     groups = [
         [others[k] for k in order[first : first + group]] for first in range(0, len(order), group)
     ]
-    run = _train(system, labeled, folder / "round-000", recipe, overrides, watcher)
+    run = _train(system, labeled, _first_run(folder).folder, recipe, overrides, watcher)
     tables = list(labeled)
     for number, cases in enumerate(groups, start=1):
         watcher.line(f"round {number} of {len(groups)}")
         table = folder / "pseudo" / f"round-{number:03d}.csv"
         if not table.is_file():
-            write_cohort(_label(run, cases, table.parent), table)
+            write_cohort(_label(run, cases, table.with_suffix("")), table)
         tables.append(table)
         start = f"start_weights={run.weights.resolve()}"
         run = _train(
@@ -112,11 +131,15 @@ def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     labeled = []
-    for case in cases:
+    for number, case in enumerate(cases):  # names of cases may be no names of files
         probability = system.lesion_probability(case.read_image())
-        mask = folder / f"{case.case}.png"
+        mask = folder / f"{number:04d}.png"
         found = (probability > system.card.lesion_threshold).astype(np.uint8) * np.uint8(_PSEUDO)
-        cv2.imwrite(str(mask), found)
+        if not cv2.imwrite(str(mask), found):
+            raise OutputError(
+                f"found '{mask}' not writable, expected room for a mask; free the disk or name "
+                "another folder"
+            )
         labeled.append(
             case.model_copy(
                 update={
@@ -126,6 +149,33 @@ def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
             )
         )
     return labeled
+
+
+def _keep_arguments(folder: Path, arguments: dict[str, Any]) -> None:
+    """Note what the rounds are made of, and refuse to mix them with others that have begun."""
+    file = folder / ARGUMENTS
+    if file.is_file() and _first_run(folder).config.is_file():
+        noted = json.loads(file.read_text(encoding="utf-8"))
+        other = [name for name, value in arguments.items() if noted.get(name) != value]
+        if other:
+            raise ConfigError(
+                f"found other {', '.join(other)} than those that the rounds in '{folder.name}' "
+                f"began with, expected the same; give these again (see {file.name}), or name a new "
+                "folder"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_text(file, json.dumps(arguments, indent=2) + "\n")
+
+
+def _first_run(folder: Path) -> Run:
+    return Run(folder / "round-000")
+
+
+def _sha256(file: Path) -> str:
+    if not file.is_file():
+        raise ConfigError(f"found no '{file.name}', expected a file; name another")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _refuse_shared_patients(labeled: Cohort, unlabeled: Sequence[Case]) -> None:
