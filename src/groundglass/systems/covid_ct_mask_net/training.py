@@ -293,9 +293,10 @@ def _told_cases(config: Config, cases: Sequence[Case]) -> list[Case]:
 
 def _hides_kinds(config: Config, case: Case) -> bool:
     """Whether a mask shows lesions of unspecified kind to a network that tells kinds."""
-    if config.network.kinds == "merged" or not isinstance(case.lesions, Path):
+    if config.network.kinds == "merged":
         return False
-    return bool((case.read_lesions() == Lesion.UNSPECIFIED).any())
+    lesions = case.read_lesions() if isinstance(case.lesions, Path) else None
+    return lesions is not None and bool((lesions == Lesion.UNSPECIFIED).any())
 
 
 def as_found(found: Instances) -> dict[str, Tensor]:
