@@ -92,9 +92,12 @@ def stored_values(
             measured = one.get("weights_sha256"), one.get("cohort"), one.get("split")
             if measured != (weights, cohort, split):
                 continue
-            of_structure = one.get("structures", {}).get(structure, {})
+            lesion = {"lesion": one.get("summary", {})}
+            of_structure = one.get("structures", one.get("ways", lesion)).get(structure, {})
             found = of_structure.get("summary", of_structure).get(metric)
-            values.append(found["mean"] if isinstance(found, dict) and "mean" in found else found)
+            if isinstance(found, dict):
+                found = found.get("mean", found.get("value"))
+            values.append(found)
     return values
 
 

@@ -12,9 +12,9 @@ from groundglass.intensity import window_hu
 from groundglass.labels import Lung
 from groundglass.lungs.unet import lungs_by_network
 from groundglass.metrics.segmentation import Overlap
-from groundglass.systems import load_system
-from groundglass.systems.card import home
+from groundglass.systems.card import home, load_card, write_card
 from groundglass.systems.lung_unet.training import Config, Module
+from groundglass.systems.system import load_lung_network
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
 
 __all__ = ["cohort_table", "phantom", "pictures"]
@@ -27,7 +27,8 @@ def dark(gray):
 
 class TestLungUnet(SystemTester):
     name = "lung_unet"
-    parameters_m = 1.99
+    recipe = "recipe_sagittal.yaml"
+    parameters_m = 3.98
 
     def answer(self, system: object, phantom: Phantom) -> np.ndarray:
         gray = window_hu(phantom.scan.slices[12])
@@ -50,7 +51,7 @@ def test_the_second_look_is_closer_than_the_first(phantom: Phantom) -> None:
         return dark(gray)
 
     lungs_by_network(phantom.scan, look)
-    (first, second) = dict.fromkeys(shapes)
+    first, second = dict.fromkeys(shapes)
     assert first[0] > second[0]
     assert first[1] > second[1]
 
@@ -61,7 +62,9 @@ def test_nothing_that_looks_like_lung_is_an_error(phantom: Phantom) -> None:
 
 
 def test_the_second_view_leaves_the_first_network_as_it_is() -> None:
-    module = Module.start(Config.load(home("lung_unet") / "smoke.yaml", ["views=both", "trains=sagittal"]), [])
+    module = Module.start(
+        Config.load(home("lung_unet") / "smoke.yaml", ["views=both", "trains=sagittal"]), []
+    )
     batch = {
         "gray": torch.rand(2, 1, 32, 32),
         "lungs": torch.ones((2, 32, 32), dtype=torch.uint8),
@@ -76,9 +79,16 @@ def test_a_view_that_is_not_there_cannot_learn() -> None:
         Config.load(home("lung_unet") / "smoke.yaml", ["trains=sagittal"])
 
 
-def test_without_weights_the_network_says_how_to_get_some() -> None:
+def test_a_run_without_weights_says_how_to_get_some(tmp_path: Path) -> None:
+    card = load_card("lung_unet").model_copy(update={"weights": None})
+    write_card(card, tmp_path / "card.yaml")
     with pytest.raises(WeightsError, match="groundglass train"):
-        load_system("lung_unet")
+        load_lung_network(str(tmp_path), "cpu")
+
+
+def test_the_shipped_weights_find_the_lungs_of_a_phantom(phantom: Phantom) -> None:
+    lungs, _ = load_lung_network("unet", "cpu").find_volume_lungs(phantom.scan)
+    assert Overlap.of(lungs.array > 0, phantom.lungs.array > 0).dice > 0.9
 
 
 def test_the_recipe_for_views_from_the_side_builds(tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ class SpatioTemporalRcnn(nn.Module):
         pyramid = shape.form == "mask-rcnn"
         if not pyramid:
             channels = self.spatial.encoder.channels
-            levels = {16: 1, 8: 2, 4: 3}[shape.stride]
-            self.neck = Neck(channels[-levels:], shape.width)
+            count = {16: 1, 8: 2, 4: 3}[shape.stride]
+            self.neck = Neck(channels[-count:], shape.width)
         levels = [str(k) for k in range(PYRAMID_LEVELS if pyramid else 1)]
         return Detector(
             levels,
