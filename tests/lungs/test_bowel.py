@@ -51,6 +51,16 @@ def test_what_hangs_together_with_gas_above_or_below_is_bowel_as_well(scan):
     assert bowel[BOTTOM - 1 : BOTTOM + 2].any((1, 2)).all()
 
 
+def test_a_bronchus_and_the_consolidated_lung_above_and_below_it_are_not(scan):
+    for number in (BOTTOM - 1, BOTTOM, BOTTOM + 1):
+        with_piece(scan, number, -500)
+    scan.hu[BOTTOM, 33:40, 55:62] = GAS_HU  # 110 mm2
+    air = lungs_of(scan)
+    air[(BOTTOM, *SMALL)] = 0
+    air[BOTTOM, 33:40, 55:62] = 1
+    assert not find_bowel(scan, air).any()
+
+
 def test_an_emphysematous_lung_keeps_its_tips(scan):
     scan.hu[LARGE] = -940
     with_piece(scan, BOTTOM, -940)

@@ -11,6 +11,10 @@ from groundglass.lungs.coarse import CoarseScan
 LARGEST_MM2 = 1000.0
 """A larger piece on a slice is lung."""
 
+LEAST_MM2 = 200.0
+"""Less gas than this is no bowel but an airway, such as one in consolidated lung; a bronchus is
+below 15 mm across."""
+
 DARKER_HU = 40.0
 """Gas lies so far below the median of the patient's own lung, whose tips lie above it."""
 
@@ -36,7 +40,8 @@ def find_bowel(scan: CoarseScan, lungs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     small = {int(n): list(_small_pieces(scan, lungs[n])) for n in lower}
     for number, pieces in small.items():
         for piece in pieces:
-            if _is_darker(scan.hu[number], piece, gas_hu):
+            large = np.count_nonzero(piece) * scan.pixel_mm**2 >= LEAST_MM2
+            if large and _is_darker(scan.hu[number], piece, gas_hu):
                 bowel[number] |= piece
     _spread(bowel, small)
     return bowel
