@@ -19,7 +19,7 @@ def keep_apart(
         shape: (row, column) of the slice.
 
     Yields:
-        For each the pixels that are its own; ``None`` for a lesion that loses more than half to
+        For each the pixels that are its own, boolean, the shape of its part; ``None`` for a lesion that loses more than half to
         surer ones, which is a second look at one of them.
     """
     taken = np.zeros(shape, np.bool_)

@@ -65,6 +65,9 @@ class Predictor:
         Args:
             gray: Lung gray, (slice, row, column).
             slice_px: Distance of slices in pixels of a slice.
+
+        Returns:
+            By name, each (slice, row, column), 0 to 1.
         """
         found = {"axial": np.stack([self._look(self.network.axial, one) for one in gray])}
         if self.network.sagittal is not None:
