@@ -19,8 +19,8 @@ def keep_apart(
         shape: (row, column) of the slice.
 
     Yields:
-        For each the pixels that are its own, boolean, the shape of its part; ``None`` for a lesion that loses more than half to
-        surer ones, which is a second look at one of them.
+        For each the pixels that are its own, boolean, the shape of its part; ``None`` for a lesion
+        that loses more than half to surer ones, which is a second look at one of them.
     """
     taken = np.zeros(shape, np.bool_)
     for part, inside in masks:
