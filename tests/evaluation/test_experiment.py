@@ -213,6 +213,15 @@ def test_a_table_shows_the_seeds_and_what_was_published(calls: Calls, tmp_path: 
     assert started.cells == ("0.250 ± 0.000", "0.650 ± 0.071; published 0.5: 0.150 better")
 
 
+def test_columns_in_which_no_row_has_anything_are_left_out(calls: Calls, tmp_path: Path) -> None:
+    plan = make_plan()
+    wider = plan.model_copy(update={"columns": {"lesion/iou": "IoU", **plan.columns}})
+    carry_out(tmp_path, wider, rows=["started"], data=["small"])
+    (small,) = compare(wider, tmp_path / "results").tables
+    assert small.columns == tuple(plan.columns.values())
+    assert {len(line.cells) for line in small.lines} == {len(plan.columns)}
+
+
 @pytest.mark.parametrize(
     ("values", "published", "lower", "expected"),
     [

@@ -20,7 +20,7 @@ from groundglass.metrics.segmentation import Overlap
 ROOT = Path(__file__).parents[2]
 
 
-LESION = TrueLesion(area_px=500, by_box=True, by_mask=True)
+LESION = TrueLesion(area_px=500, box_score=0.9, mask_score=0.9)
 
 
 class Finder:
@@ -75,15 +75,30 @@ def test_lesions_are_counted_between_neighbors_and_tiny_ones_apart(cases: list[C
     assert summary["sensitivity"].value == summary["box_sensitivity"].value == 0.5
     assert summary["tiny_sensitivity"].value == 0.0
     assert summary["false_per_slice"].value == 0.5
+    assert summary["tiny_sensitivity_at_1"].value == summary["sensitivity_at_1"].value == 1.0
     assert summary["dice"].value == pytest.approx(2 * 400 / (400 + 436), abs=1e-4)
     assert summary["pooled_dice"].value == pytest.approx(2 * 400 / (800 + 436), abs=1e-4)
     assert summary["accuracy"].value == pytest.approx(400 / 436, abs=1e-4)
     assert [row.metrics["found"] for row in lesion_rows(counted)] == [1, 0]
 
 
+def test_at_a_number_of_false_instances_the_surest_are_taken() -> None:
+    tiny = [TrueLesion(20, 0.0, score) for score in (0.9, 0.7, 0.3, 0.0)]
+    false = (0.95, 0.8, 0.5, 0.2)
+    counted = [
+        CountedSlice("x", "p", Overlap(), tuple(tiny[:2]), false[:2]),
+        CountedSlice("y", "p", Overlap(), tuple(tiny[2:]), false[2:]),
+    ]
+    _, _, summary = sum_up_lesions(counted)
+    assert summary["tiny_sensitivity"].value == 0.5
+    assert summary["false_per_slice"].value == 1.5
+    assert summary["tiny_sensitivity_at_1"].value == 0.5  # surer than the third false one, 0.5
+    assert summary["tiny_sensitivity_at_2"].value == 0.75  # all four false ones are allowed
+
+
 def test_patients_weigh_alike_however_many_slices_they_have() -> None:
     def counted(patient: str, both: int, missed: int) -> CountedSlice:
-        return CountedSlice("x", patient, Overlap(both, 0, missed, 0), (LESION,), 0)
+        return CountedSlice("x", patient, Overlap(both, 0, missed, 0), (LESION,), ())
 
     slices = [counted("a", 10, 0), counted("a", 0, 10), counted("b", 10, 0)]
     _, _, summary = sum_up_lesions(slices)

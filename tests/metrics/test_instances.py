@@ -35,12 +35,11 @@ def test_a_lesion_is_found_from_more_than_half_of_the_union():
     true = square(10, 10, 10)
     half = true & (np.arange(64) < 15)  # 50 of 100 pixels: not more than half
     more = true & (np.arange(64) < 16)
-    assert not judge([instance(half)], true)[0][0].by_mask
+    assert not judge([instance(half)], true)[0][0].mask_score
     (lesion,), wrong = judge([instance(more)], true)
-    assert lesion.by_mask
-    assert lesion.by_box
+    assert lesion.mask_score == lesion.box_score == 0.9
     assert lesion.tiny
-    assert wrong == 0
+    assert wrong == []
 
 
 def test_a_box_can_find_what_a_mask_misses():
@@ -48,15 +47,23 @@ def test_a_box_can_find_what_a_mask_misses():
     sparse = true & (np.indices(true.shape).sum(0) % 3 == 0)
     sparse[10, 10] = sparse[19, 19] = True
     (lesion,), wrong = judge([instance(sparse)], true)
-    assert lesion.by_box
-    assert not lesion.by_mask
-    assert wrong == 1
+    assert lesion.box_score == 0.9
+    assert lesion.mask_score == 0
+    assert wrong == [0.9]
+
+
+def test_the_surest_of_several_instances_counts():
+    true = square(10, 10, 10)
+    found = [instance(square(30, 30, 5), 0.8), instance(true, 0.4), instance(true, 0.6)]
+    (lesion,), wrong = judge(found, true)
+    assert lesion.mask_score == lesion.box_score == 0.6
+    assert wrong == [0.8]
 
 
 def test_without_instances_nothing_is_found_and_nothing_is_wrong():
     (lesion,), wrong = judge([], square(3, 3, 20))
-    assert (lesion.by_box, lesion.by_mask, lesion.tiny, wrong) == (False, False, False, 0)
-    assert judge([instance(square(1, 1, 4))], np.zeros((64, 64), bool)) == ([], 1)
+    assert (lesion.box_score, lesion.mask_score, lesion.tiny, wrong) == (0, 0, False, [])
+    assert judge([instance(square(1, 1, 4))], np.zeros((64, 64), bool)) == ([], [0.9])
 
 
 @settings(max_examples=30, deadline=None)
@@ -79,6 +86,6 @@ def test_what_equals_the_truth_finds_all_of_it():
     true = square(2, 2, 5) | square(30, 30, 20)
     found = as_instances(true.astype(np.float32))
     lesions, wrong = judge(found, true)
-    assert [lesion.by_mask for lesion in lesions] == [True, True]
+    assert [lesion.mask_score for lesion in lesions] == [1, 1]
     assert [lesion.tiny for lesion in lesions] == [False, True]
-    assert wrong == 0
+    assert wrong == []

@@ -80,9 +80,21 @@ def test_the_detector_sees_a_grid_of_its_stride(stride: int, grid: tuple[int, in
 def test_a_finer_neck_still_sees_the_coarsest_level() -> None:
     neck = Neck((2, 3), 4).eval()
     fine, coarse = torch.rand(1, 2, 8, 8), torch.rand(1, 3, 4, 4, requires_grad=True)
-    neck([torch.rand(1, 1, 16, 16), fine, coarse]).sum().backward()
+    neck([torch.rand(1, 1, 16, 16), fine, coarse])["0"].sum().backward()
     assert coarse.grad is not None
     assert coarse.grad.abs().any()
+
+
+PYRAMID = ("stage=detector", "stride=pyramid", "anchors_px=[8, 16, 32, 64]")
+
+
+def test_the_detector_sees_a_pyramid_of_the_resolvers() -> None:
+    module = module_of(*PYRAMID)
+    features, stage = module.network.detector_features(as_input(torch.rand(1, 3, 64, 96)))
+    sizes = {level: tuple(grid.shape[2:]) for level, grid in features.items()}
+    assert sizes == {"0": (16, 24), "1": (8, 12), "2": (4, 6), "3": (2, 3)}
+    assert stage is not None
+    assert moved(module, batch_of(square())) == {"spatial", "temporal", "neck", "detector"}
 
 
 def test_mask_rcnn_sees_the_middle_slice_alone() -> None:
@@ -106,6 +118,8 @@ def test_forms_refuse_stages_and_anchors_that_they_do_not_have() -> None:
         module_of("form=spatial", "stage=temporal")
     with pytest.raises(ConfigError, match="expected 4"):
         module_of("form=mask-rcnn", "anchors_px=[8]")
+    with pytest.raises(ConfigError, match="stride 'pyramid', expected 4"):
+        module_of("stride=pyramid", "anchors_px=[8]")
 
 
 def test_stages_follow_the_share_of_lung_that_is_lesion() -> None:

@@ -12,6 +12,9 @@ from groundglass.data.slices import Draw, SliceDataset
 from groundglass.data.stacks import find_neighbors, find_shift, lay
 from groundglass.intensity import picture_gray, read_picture_window
 
+_LONE = 1
+"""Tells the draw of lone slices apart from that of their augmentation."""
+
 
 class TripleDataset(SliceDataset):
     """Slices of a cohort between their neighbors.
@@ -26,6 +29,8 @@ class TripleDataset(SliceDataset):
         size_px: (row, column) of the input.
         augment: How training slices vary; ``None`` shows them as they are.
         seed: Seed of the run.
+        lone_share: Share of the draws on which a slice is shown without its neighbors, as lone
+            pictures are; fixed by run seed, epoch and index.
     """
 
     def __init__(
@@ -34,8 +39,10 @@ class TripleDataset(SliceDataset):
         size_px: tuple[int, int],
         augment: AugmentConfig | None = None,
         seed: int = 0,
+        lone_share: float = 0.0,
     ) -> None:
         super().__init__(cases, size_px, augment, seed)
+        self._lone_share = lone_share
         self._neighbors = [
             tuple(None if k is None else laid_on(picture, self._pictures[k]) for k in neighbors)
             for picture, neighbors in zip(self._pictures, find_neighbors(cases), strict=True)
@@ -49,7 +56,7 @@ class TripleDataset(SliceDataset):
             torch.zeros_like(item["gray"])
             if picture is None
             else torch.from_numpy(self.show(picture_gray(picture), epoch, index)[0][None])
-            for picture in self._neighbors[index]
+            for picture in self._shown_neighbors(epoch, index)
         )
         stage = self.cases[index].stage
         return {
@@ -57,6 +64,13 @@ class TripleDataset(SliceDataset):
             "gray": torch.cat([before, item["gray"], after]),
             "stage": torch.tensor(UNKNOWN if stage is None else stage),
         }
+
+    def _shown_neighbors(self, epoch: int, index: int) -> tuple[NDArray[np.uint8] | None, ...]:
+        if self._lone_share:
+            chance = np.random.default_rng([self.seed, epoch, index, _LONE]).random()
+            if chance < self._lone_share:
+                return None, None
+        return self._neighbors[index]
 
 
 def laid_on(picture: NDArray[np.uint8], neighbor: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Tables of a plan: what was published beside what came out, the deviation in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -33,11 +33,13 @@ class Table:
     Attributes:
         data: What they were trained on.
         test: What they were measured on.
+        columns: Titles of the columns; those in which no row has anything are left out.
         lines: The rows.
     """
 
     data: Data
     test: Test
+    columns: tuple[str, ...]
     lines: tuple[Line, ...]
 
 
@@ -76,9 +78,22 @@ def compare(plan: Plan, results: Path) -> Comparison:
         rows = [r for r in plan.rows if r.kind == "train" and data in plan.data_of(r)]
         for test in data.tests:
             lines = tuple(_line(plan, row, data, test, results) for row in rows)
-            if any(line.group or any(cell != "-" for cell in line.cells) for line in lines):
-                tables.append(Table(data, test, lines))
+            if any(line.group or any(map(_holds, line.cells)) for line in lines):
+                titles = tuple(plan.columns_of(data).values())
+                tables.append(Table(data, test, *_without_empty_columns(titles, lines)))
     return Comparison(plan, tuple(tables))
+
+
+def _without_empty_columns(
+    titles: tuple[str, ...], lines: tuple[Line, ...]
+) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    kept = [k for k in range(len(titles)) if any(_holds(line.cells[k]) for line in lines)]
+    cut = tuple(replace(line, cells=tuple(line.cells[k] for k in kept)) for line in lines)
+    return tuple(titles[k] for k in kept), cut
+
+
+def _holds(cell: str) -> bool:
+    return cell != mean_and_spread([])
 
 
 def _line(plan: Plan, row: Row, data: Data, test: Test, results: Path) -> Line:

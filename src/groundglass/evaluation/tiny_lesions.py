@@ -29,6 +29,12 @@ from groundglass.systems.system import LesionMapper, TripleDetector
 LEAST_SCORE = 0.5
 """Instances less sure than this do not count."""
 
+FALSE_PER_SLICE = (1, 2, 4)
+"""False instances a slice at which systems are compared, each with the score that allows so many.
+
+Systems differ in how sure they say they are; at one score one finds more and errs more.
+"""
+
 SMALLEST_PX = 4
 """Regions of the truth with fewer pixels are specks of its drawing and are not asked for."""
 
@@ -46,7 +52,9 @@ class TinyLesionsEvaluation(Measurement):
             ``tiny_sensitivity``, the share of lesions, and of tiny ones, whose mask an instance
             overlaps by more than half of their union, and ``box_sensitivity`` and
             ``tiny_box_sensitivity``, the same of boxes; ``false_per_slice``, instances that overlap
-            no lesion so.
+            no lesion so; all these at a score of 0.5. ``sensitivity_at_2`` and
+            ``tiny_sensitivity_at_2``, likewise for 1 and 4, with instances of any score, down to
+            that from which on at most so many of a slice are false.
     """
 
     protocol: Literal["tiny-lesions"] = "tiny-lesions"
@@ -64,14 +72,19 @@ class CountedSlice:
         patient: Its patient.
         overlap: Counts of pixels.
         lesions: Its true lesions.
-        false: Number of instances that are none.
+        false: Scores of the instances that are none.
     """
 
     case: str
     patient: str
     overlap: Overlap
     lesions: tuple[TrueLesion, ...]
-    false: int
+    false: tuple[float, ...]
+
+    @property
+    def surely_false(self) -> int:
+        """Instances that are no lesion and count."""
+        return sum(score >= LEAST_SCORE for score in self.false)
 
 
 def count_lesions(
@@ -91,11 +104,13 @@ def count_lesions(
         lesions = case.read_lesions()
         if lesions is not None:
             true = (lesions > 0) & (lesions != UNKNOWN)
-            found = [one for one in find(index) if one.score >= LEAST_SCORE]
-            mask = np.logical_or.reduce([one.mask for one in found] or [np.zeros_like(true)])
+            found = find(index)
+            sure = [one.mask for one in found if one.score >= LEAST_SCORE]
+            overlap = Overlap.of(np.logical_or.reduce(sure or [np.zeros_like(true)]), true)
             judged, false = judge(found, true, SMALLEST_PX)
-            overlap = Overlap.of(mask, true)
-            counted.append(CountedSlice(case.case, case.patient, overlap, tuple(judged), false))
+            counted.append(
+                CountedSlice(case.case, case.patient, overlap, tuple(judged), tuple(false))
+            )
         if progress is not None:
             progress(index + 1, len(cases))
     if not any(one.lesions for one in counted):
@@ -130,9 +145,9 @@ def sum_up_lesions(counted: Sequence[CountedSlice]) -> tuple[int, int, dict[str,
     summary = {
         "dice": bootstrap.mean(dice),
         "patient_dice": bootstrap.estimate(_patient_dice(counted)),
-        "false_per_slice": bootstrap.mean([float(one.false) for one in counted]),
+        "false_per_slice": bootstrap.mean([float(one.surely_false) for one in counted]),
     }
-    for name, (part, whole) in _SHARES.items():
+    for name, (part, whole) in (_SHARES | _free_response(counted)).items():
         parts, wholes = (
             np.array([count(one) for one in counted], float) for count in (part, whole)
         )
@@ -169,11 +184,33 @@ def _share(
     return share
 
 
-def _count(of: Callable[[TrueLesion], bool]) -> Callable[[CountedSlice], int]:
+_Count = Callable[[CountedSlice], int]
+
+
+def _count(of: Callable[[TrueLesion], bool]) -> _Count:
     return lambda one: sum(map(of, one.lesions))
 
 
-_SHARES: dict[str, tuple[Callable[[CountedSlice], int], Callable[[CountedSlice], int]]] = {
+_ANY, _TINY = _count(lambda _: True), _count(lambda lesion: lesion.tiny)
+
+
+def _free_response(counted: Sequence[CountedSlice]) -> dict[str, tuple[_Count, _Count]]:
+    """Lesions found, and tiny ones, where so many instances of a slice may be false."""
+    false = sorted((score for one in counted for score in one.false), reverse=True)
+    shares = {}
+    for rate in FALSE_PER_SLICE:
+        allowed = rate * len(counted)
+        beyond = false[allowed] if len(false) > allowed else 0.0
+        shares[f"sensitivity_at_{rate}"] = (_surer_than(beyond), _ANY)
+        shares[f"tiny_sensitivity_at_{rate}"] = (_surer_than(beyond, only_tiny=True), _TINY)
+    return shares
+
+
+def _surer_than(score: float, *, only_tiny: bool = False) -> _Count:
+    return _count(lambda lesion: lesion.mask_score > score and (lesion.tiny or not only_tiny))
+
+
+_SHARES: dict[str, tuple[_Count, _Count]] = {
     "pooled_dice": (
         lambda one: 2 * one.overlap.both,
         lambda one: 2 * one.overlap.both + one.overlap.predicted_only + one.overlap.true_only,
@@ -182,10 +219,10 @@ _SHARES: dict[str, tuple[Callable[[CountedSlice], int], Callable[[CountedSlice],
         lambda one: one.overlap.both,
         lambda one: one.overlap.both + one.overlap.true_only,
     ),
-    "sensitivity": (_count(lambda x: x.by_mask), _count(lambda _: True)),
-    "tiny_sensitivity": (_count(lambda x: x.tiny and x.by_mask), _count(lambda x: x.tiny)),
-    "box_sensitivity": (_count(lambda x: x.by_box), _count(lambda _: True)),
-    "tiny_box_sensitivity": (_count(lambda x: x.tiny and x.by_box), _count(lambda x: x.tiny)),
+    "sensitivity": (_count(lambda x: x.mask_score >= LEAST_SCORE), _ANY),
+    "tiny_sensitivity": (_count(lambda x: x.tiny and x.mask_score >= LEAST_SCORE), _TINY),
+    "box_sensitivity": (_count(lambda x: x.box_score >= LEAST_SCORE), _ANY),
+    "tiny_box_sensitivity": (_count(lambda x: x.tiny and x.box_score >= LEAST_SCORE), _TINY),
 }
 """Shares of the summary: what is counted, and out of how many."""
 
@@ -200,8 +237,8 @@ def lesion_rows(counted: Sequence[CountedSlice]) -> list[CaseMetrics]:
             {
                 "dice": one.overlap.dice,
                 "lesions": float(len(one.lesions)),
-                "found": float(sum(lesion.by_mask for lesion in one.lesions)),
-                "false": float(one.false),
+                "found": float(sum(x.mask_score >= LEAST_SCORE for x in one.lesions)),
+                "false": float(one.surely_false),
             },
         )
         for one in counted

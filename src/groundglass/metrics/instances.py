@@ -41,13 +41,13 @@ class TrueLesion:
 
     Attributes:
         area_px: Its pixels.
-        by_box: Whether the box of an instance overlaps its own enough.
-        by_mask: Whether an instance overlaps it enough.
+        box_score: Score of the surest instance whose box overlaps its own enough; 0 if none does.
+        mask_score: Score of the surest instance whose mask overlaps it enough; 0 if none does.
     """
 
     area_px: int
-    by_box: bool
-    by_mask: bool
+    box_score: float
+    mask_score: float
 
     @property
     def tiny(self) -> bool:
@@ -104,8 +104,8 @@ def as_instances(probability: NDArray[np.float32], least: float = 0.5) -> list[I
 
 def judge(
     found: Sequence[Instance], mask: NDArray[np.bool_], smallest_px: int = 1
-) -> tuple[list[TrueLesion], int]:
-    """Which lesions of a slice are found, and how many instances are none.
+) -> tuple[list[TrueLesion], list[float]]:
+    """How surely each lesion of a slice is found, and how sure the instances are that are none.
 
     Args:
         found: What a system found.
@@ -113,23 +113,22 @@ def judge(
         smallest_px: Smaller true lesions are not asked for.
 
     Returns:
-        An entry for each true lesion, and the number of instances whose mask overlaps no lesion by
-        more than ``FOUND_IOU``.
+        An entry for each true lesion, and the scores of the instances whose mask overlaps no lesion
+        by more than ``FOUND_IOU``.
     """
     boxes, masks = connected_lesions(mask, smallest_px)
-    of_boxes = np.array([[_box_iou(box, one.box) for one in found] for box in boxes])
-    of_masks = np.array([[_mask_iou(true, one.mask) for one in found] for true in masks])
-    lesions = [
-        TrueLesion(
-            int(true.sum()),
-            bool(found) and bool((of_boxes[number] > FOUND_IOU).any()),
-            bool(found) and bool((of_masks[number] > FOUND_IOU).any()),
-        )
-        for number, true in enumerate(masks)
-    ]
-    if not found or not len(masks):
-        return lesions, len(found)
-    return lesions, int((of_masks.max(0) <= FOUND_IOU).sum())
+    lesions = []
+    is_lesion = np.zeros(len(found), bool)
+    for box, true in zip(boxes, masks, strict=True):
+        by_box = [_box_iou(box, one.box) > FOUND_IOU for one in found]
+        by_mask = [_mask_iou(true, one.mask) > FOUND_IOU for one in found]
+        is_lesion |= np.array(by_mask, bool)
+        lesions.append(TrueLesion(int(true.sum()), _surest(found, by_box), _surest(found, by_mask)))
+    return lesions, [one.score for one, real in zip(found, is_lesion, strict=True) if not real]
+
+
+def _surest(found: Sequence[Instance], counts: Sequence[bool]) -> float:
+    return max((one.score for one, yes in zip(found, counts, strict=True) if yes), default=0.0)
 
 
 def _box_iou(one: NDArray[np.float32], other: tuple[float, ...]) -> float:

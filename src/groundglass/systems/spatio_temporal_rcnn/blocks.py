@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from groundglass.networks.encoder import channels_of
 
@@ -87,8 +88,8 @@ class Neck(nn.Module):
         self.mix = convolution(sum(channels), width, kernel=1)
         self.residuals = nn.Sequential(Residual(width, width), Residual(width, width))
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """(batch, width, row, column) on the grid of the finest level that it takes.
+    def forward(self, features: list[Tensor]) -> dict[str, Tensor]:
+        """One level, ``0``: (batch, width, row, column) on the grid of the finest that it takes.
 
         Args:
             features: All levels of a resolver, finest first.
@@ -100,7 +101,36 @@ class Neck(nn.Module):
             for level in taken
         ]
         mixed: Tensor = self.residuals(self.mix(torch.cat(brought, 1)))
-        return mixed
+        return {"0": mixed}
+
+
+class PyramidNeck(nn.Module):
+    """What the detector sees at strides 4 to 32: a feature pyramid on a resolver.
+
+    Stride 32, which a resolver does not have, is every second cell of stride 16.
+
+    Args:
+        channels: Channels of the resolver's levels, finest first; the last three are taken.
+        width: Channels at every stride.
+    """
+
+    TAKEN = 3
+
+    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.pyramid = FeaturePyramidNetwork(
+            list(channels[-self.TAKEN :]), width, LastLevelMaxPool()
+        )
+
+    def forward(self, features: list[Tensor]) -> dict[str, Tensor]:
+        """Features by level, ``0`` the finest.
+
+        Args:
+            features: All levels of a resolver, finest first.
+        """
+        named = OrderedDict((str(k), level) for k, level in enumerate(features[-self.TAKEN :]))
+        levels: dict[str, Tensor] = self.pyramid(named)
+        return {str(k): level for k, level in enumerate(levels.values())}
 
 
 class TinyUnet(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from groundglass.errors import ConfigError
 from groundglass.networks.encoder import build_encoder
 from groundglass.networks.shallow_encoder import DEPTH, ShallowEncoder
-from groundglass.systems.spatio_temporal_rcnn.blocks import Join, Neck, Pyramid
+from groundglass.systems.spatio_temporal_rcnn.blocks import Join, Neck, Pyramid, PyramidNeck
 from groundglass.systems.spatio_temporal_rcnn.detector import Detector, Instances
 
 STAGES = ("healthy", "early stage", "advanced stage", "severe stage")
@@ -21,7 +21,7 @@ STAGES = ("healthy", "early stage", "advanced stage", "severe stage")
 
 Stage = Literal["spatial", "temporal", "detector"]
 Form = Literal["spatio-temporal", "spatial", "mask-rcnn"]
-Stride = Literal[4, 8, 16]
+Stride = Literal[4, 8, 16, "pyramid"]
 
 PYRAMID_LEVELS = 4
 
@@ -40,7 +40,8 @@ class Shape:
         width: Channels of the features that the detector sees.
         stride: Pixels of the input to a cell of these features; 16 as published, at 512 x 512.
             With 8, half that input has as many cells; with 4 tiny lesions have some of their own.
-        anchors_px: Sides of anchors in pixels of the input.
+            ``pyramid`` gives features of every stride from 4 to 32.
+        anchors_px: Sides of anchors in pixels of the input; one for each stride of a pyramid.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
         roi_batch: Proposals of a slice that the loss looks at.
@@ -70,11 +71,17 @@ class Shape:
             raise ConfigError(
                 f"found form 'mask-rcnn' with stage '{self.stage}', expected 'detector'; set stage"
             )
-        if self.form == "mask-rcnn" and len(self.anchors_px) != PYRAMID_LEVELS:
+        if self.has_pyramid and len(self.anchors_px) != PYRAMID_LEVELS:
             raise ConfigError(
-                f"found {len(self.anchors_px)} anchors_px with form 'mask-rcnn', expected "
-                f"{PYRAMID_LEVELS}, one for each level of the pyramid; set anchors_px"
+                f"found {len(self.anchors_px)} anchors_px with form '{self.form}' and stride "
+                f"'{self.stride}', expected {PYRAMID_LEVELS}, one for each level of the pyramid; "
+                "set anchors_px"
             )
+
+    @property
+    def has_pyramid(self) -> bool:
+        """Whether the detector sees several strides."""
+        return self.form == "mask-rcnn" or (self.stage == "detector" and self.stride == "pyramid")
 
 
 class Answer(NamedTuple):
@@ -172,18 +179,21 @@ class SpatioTemporalRcnn(nn.Module):
 
     def _build_detector(self) -> Detector:
         shape = self.shape
-        pyramid = shape.form == "mask-rcnn"
-        if not pyramid:
+        own = shape.form != "mask-rcnn"
+        if own:
             channels = self.spatial.encoder.channels
-            count = {16: 1, 8: 2, 4: 3}[shape.stride]
-            self.neck = Neck(channels[-count:], shape.width)
-        levels = [str(k) for k in range(PYRAMID_LEVELS if pyramid else 1)]
+            if shape.stride == "pyramid":
+                self.neck: nn.Module = PyramidNeck(channels, shape.width)
+            else:
+                count = {16: 1, 8: 2, 4: 3}[shape.stride]
+                self.neck = Neck(channels[-count:], shape.width)
+        levels = [str(k) for k in range(PYRAMID_LEVELS if shape.has_pyramid else 1)]
         return Detector(
             levels,
             shape.width,
             shape.anchors_px,
             shape.box_width,
-            mask_width=0 if pyramid else shape.mask_width,
+            mask_width=shape.mask_width if own else 0,
             roi_batch=shape.roi_batch,
         )
 
@@ -211,7 +221,8 @@ class SpatioTemporalRcnn(nn.Module):
         if self.shape.form == "mask-rcnn":
             return self.pyramid(image[:, 1:2].expand(-1, 3, -1, -1)), None
         features, stage = self.resolve(image)
-        return {"0": self.neck(features)}, stage
+        levels: dict[str, Tensor] = self.neck(features)
+        return levels, stage
 
     def forward(self, gray: Tensor) -> Answer:
         """Lesions, and the stage where it is told.

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -44,8 +45,9 @@ class Config(RunConfig):
         encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
         decoder_channels: Channels of the resolvers' decoders, coarse to fine.
         width: Channels of the features that the detector sees.
-        stride: Pixels of the input to a cell of these features: 16, 8 or 4.
-        anchors_px: Sides of anchors in pixels of the input.
+        stride: Pixels of the input to a cell of these features: 16, 8 or 4; or ``pyramid``, for
+            features of every stride from 4 to 32.
+        anchors_px: Sides of anchors in pixels of the input; four with a pyramid.
         box_width: Units of the box branch.
         mask_width: Channels of the mask branch.
         roi_batch: Proposals of a slice that the loss looks at.
@@ -53,6 +55,7 @@ class Config(RunConfig):
         smallest_px: Lesions of fewer pixels of the input teach the detector nothing.
         stage_rule: Where the cohort tells no stage: ``lesion-share`` takes it from the share of the
             lung that is lesion, ``none`` leaves it unknown.
+        lone_share: Share of the training slices that are shown without their neighbors.
     """
 
     stage: Stage = "detector"
@@ -69,6 +72,7 @@ class Config(RunConfig):
     least_score: float = 0.5
     smallest_px: int = 4
     stage_rule: Literal["lesion-share", "none"] = "lesion-share"
+    lone_share: float = Field(default=0.0, ge=0.0, le=1.0)
 
     @property
     def shape(self) -> Shape:
@@ -116,9 +120,12 @@ class Module(SystemModule):
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Augmented triples whose middle slice has known lesions, drawn as the config says."""
+        assert isinstance(config, Config)
         known = known_cases(cases, "lesions")
         return DataLoader(
-            TripleDataset(known, config.size_px, config.augment, config.seed),
+            TripleDataset(
+                known, config.size_px, config.augment, config.seed, lone_share=config.lone_share
+            ),
             batch_size=config.batch_size,
             sampler=EpochSampler(known, config.draws_per_epoch, config.seed, config.healthy_weight),
             drop_last=True,
