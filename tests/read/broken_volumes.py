@@ -261,5 +261,13 @@ BROKEN_VOLUMES = {
         itk("scan.nrrd", replace=(b"space: left-posterior-superior\n", b"space dimension: 3\n")),
         ["without an orientation", "--tolerate no-orientation"],
     ),
+    "nrrd: axes of the scanner": (
+        itk("scan.nrrd", replace=(b"left-posterior-superior", b"scanner-xyz")),
+        ["the space 'scanner-xyz' as its orientation", "--tolerate no-orientation"],
+    ),
+    "nrrd: axes of no patient": (
+        itk("scan.nrrd", replace=(b"left-posterior-superior", b"3D-right-handed")),
+        ["the space '3D-right-handed'", "--tolerate no-orientation"],
+    ),
     "nrrd: two volumes": (two_volumes, ["4 dimensions"]),
 }

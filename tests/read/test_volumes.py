@@ -8,7 +8,7 @@ import pytest
 import SimpleITK
 
 from groundglass.read import read
-from tests.read.tiny_chest import tiny_chest
+from tests.read.tiny_chest import marker_position, tiny_chest
 
 CHEST = tiny_chest()
 NIFTI = CHEST.voxels.to_nibabel()
@@ -97,6 +97,25 @@ def test_itk_formats_read_to_the_same_scan(name, packed, dtype, tmp_path, capfd)
     np.testing.assert_array_equal(scan.slices, CHEST.slices)
     np.testing.assert_allclose(scan.voxels.affine, CHEST.voxels.affine, atol=1e-3)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("LPS", (1, 1, 1)),
+        ("left posterior superior", (1, 1, 1)),
+        ("RAS", (-1, -1, 1)),
+        ("right-anterior-superior", (-1, -1, 1)),
+        ("las", (1, -1, 1)),
+    ],
+)
+def test_a_space_of_nrrd_tells_the_sides_of_the_patient(space, signs, tmp_path) -> None:
+    file = tmp_path / "scan.nrrd"
+    SimpleITK.WriteImage(CHEST.voxels.to_simpleitk(), str(file))
+    stored = file.read_bytes().replace(b"left-posterior-superior", space.encode())
+    file.write_bytes(stored)
+    expected = marker_position(CHEST) * signs
+    np.testing.assert_allclose(marker_position(read(file)), expected, atol=1e-2)
 
 
 def test_a_library_that_prints_is_kept_quiet(tmp_path, capfd) -> None:

@@ -15,7 +15,7 @@ from groundglass.read.damage import damage_explained
 from groundglass.read.grid import geometry_of
 from groundglass.read.request import Request
 from groundglass.read.volume import StoredVolume, scan_of
-from groundglass.read.wording import times
+from groundglass.read.wording import plain, times
 from groundglass.scan import CTScan
 
 sitk: Any = SimpleITK  # its functions carry no types
@@ -23,7 +23,13 @@ sitk: Any = SimpleITK  # its functions carry no types
 _HEADER_BYTES = 65536
 
 _SPACING = {"metaimage": "ElementSpacing", "nrrd": "space directions|spacings"}
-_ORIENTATION = {"metaimage": "TransformMatrix|Orientation|Rotation", "nrrd": "space"}
+_ORIENTATION = {
+    "metaimage": r"(?:TransformMatrix|Orientation|Rotation)\s*[:=]\s*\S",
+    "nrrd": r"space:\s*(?:RAS|LAS|LPS|(?:right|left)[- ]?anterior[- ]?superior|"
+    r"left[- ]?posterior[- ]?superior)\s*$",
+}
+"""Lines that tell the patient's sides; other spaces of NRRD, such as ``scanner-xyz``, do not."""
+
 _READER = {"metaimage": "MetaImageIO", "nrrd": "NrrdImageIO"}
 _BYTES = {"MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_FLOAT": 4, "MET_DOUBLE": 8}
 _TITLE = {"metaimage": "MetaImage", "nrrd": "NRRD"}
@@ -91,15 +97,17 @@ def _header_of(path: Path, file_format: str) -> str:
 
 def _check_geometry_is_stated(header: str, path: Path, request: Request, file_format: str) -> None:
     """Refuse a header without spacing or orientation, which ITK would invent in silence."""
-    if not _states(header, _SPACING[file_format]):
+    if not _states(header, rf"(?:{_SPACING[file_format]})\s*[:=]\s*\S"):
         raise UnreadableScanError(
             f"found '{path.name}' without a voxel spacing, expected "
             f"{_SPACING[file_format].replace('|', ' or ')} in its header; convert the scan again"
         )
     if not _states(header, _ORIENTATION[file_format]):
+        space = re.search(r"^space:\s*(\S.*?)\s*$", header, re.M | re.I)
+        what = f"with the space '{plain(space[1])}' as its" if space else "without an"
         request.oddities.tolerate(
             "no-orientation",
-            found=f"a {_TITLE[file_format]} file without an orientation",
+            found=f"a {_TITLE[file_format]} file {what} orientation",
             expected="one in its header, to tell left from right",
             advice="convert the scan again, keeping its orientation",
             done="the default axes of the format were taken, left and right may be swapped",
@@ -123,8 +131,8 @@ def _check_voxels_are_there(header: str, path: Path, geometry: hd.VolumeGeometry
         raise EOFError(f"{found} bytes of voxels where {expected} are needed")
 
 
-def _states(header: str, names: str) -> bool:
-    return re.search(rf"^\s*(?:{names})\s*[:=]\s*\S", header, re.M | re.I) is not None
+def _states(header: str, line: str) -> bool:
+    return re.search(rf"^\s*{line}", header, re.M | re.I) is not None
 
 
 def _segment_names(header: str) -> dict[int, tuple[str, ...]]:
