@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from groundglass.errors import UnreadableScanError
@@ -97,6 +98,15 @@ def test_sixteen_bits_share_one_range(suffix, tmp_path) -> None:
     for pixels, stored in zip(slices.slices, (deep, deep // 2), strict=True):
         expected = (stored.astype(float) - low) * 255 / (high - low)
         np.testing.assert_allclose(pixels, expected, atol=0.51)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_white_is_zero_is_no_negative(bits, tmp_path) -> None:
+    gray = GRAY if bits == 8 else GRAY.astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", np.invert(gray), photometric="miniswhite")
+    tifffile.imwrite(tmp_path / "b.tif", gray, photometric="minisblack")
+    inverted, plain = read(tmp_path).slices
+    np.testing.assert_array_equal(inverted, plain)
 
 
 def test_the_pages_of_a_tiff_are_slices(tmp_path) -> None:

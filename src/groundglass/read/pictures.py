@@ -30,6 +30,7 @@ LARGEST_COLORED_SHARE = 0.05
 
 _DIGITS = "0123456789"
 _EXIF_ORIENTATION = 0x0112
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _EXPECTED = "a PNG, JPEG or TIFF picture"
 
 
@@ -123,7 +124,11 @@ def _picture(image: Any, name: str) -> Picture:
     mode = image.mode
     if mode in ("L", "I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
         pixels = np.asarray(image)
-        return Picture(name, pixels.astype(pixels.dtype.newbyteorder("=")), 0.0, False)
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="))
+        tags = getattr(image, "tag_v2", {})
+        if mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            pixels = np.invert(pixels)  # Pillow turns such pictures of 8 bits alone
+        return Picture(name, pixels, 0.0, False)
     if mode == "1":
         return Picture(name, np.asarray(image.convert("L")), 0.0, False)
     if mode not in ("P", "PA", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "RGBX", "La", "RGBa"):
