@@ -78,6 +78,14 @@ def test_an_unknown_series_lists_the_known_ones(tmp_path) -> None:
     )
 
 
+@pytest.mark.parametrize("number", [1000001, 1234567])
+def test_a_series_is_listed_by_the_number_that_names_it(number, tmp_path) -> None:
+    folder = save([*series(2), *series(number)], tmp_path)
+    with pytest.raises(UnknownNameError, match=f"; {number} \\(12 slices, 10 mm, "):
+        read(folder, series="9")
+    assert chosen(read(folder, series=str(number))) == number
+
+
 def test_a_name_that_fits_two_series_asks_for_the_uid(tmp_path) -> None:
     with pytest.raises(UnknownNameError, match=r"found 2 series for 'many'.*1\.2\.826\.1\.2, "):
         read(save([*series(2), *series(3)], tmp_path), series="many")

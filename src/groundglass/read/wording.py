@@ -1,6 +1,7 @@
 """Numbers in sentences."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from numbers import Integral
 
 
@@ -15,11 +16,14 @@ def times(numbers: Iterable[float]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of a header fit for a line: short, printable, a number without needless zeros."""
-    try:
-        return f"{float(text):g}"
-    except ValueError:
-        return "".join(c for c in text if c.isprintable())[:64]
+    """Text of a header fit for a line: short, printable, a number without needless zeros.
+
+    A whole number stays as it is: it may be the name of a series.
+    """
+    with suppress(ValueError):
+        if not text.lstrip("+-").isdecimal():
+            return f"{float(text):g}"
+    return "".join(c for c in text if c.isprintable())[:64]
 
 
 def _written(number: float) -> str:
