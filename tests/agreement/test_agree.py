@@ -129,6 +129,14 @@ def test_the_page_has_a_plot_for_each_score_and_reader(tables, tmp_path):
     assert {row["cases"] for row in rows} == {"4"}
 
 
+def test_a_reader_named_like_a_formula_is_text_in_the_table(tables, tmp_path):
+    ours, readers = tables
+    readers.write_text(READERS.replace(",R1,", ",=1+1,"))
+    table = write_agreement(agree(ours, readers), tmp_path / "out")[2].read_text()
+    rows = list(csv.DictReader(table.splitlines()))
+    assert {row[end] for row in rows for end in ("first", "second")} == {"ours", "'=1+1", "R2"}
+
+
 def test_the_command_says_it_in_a_line_for_each_reader(tables, tmp_path):
     result = CliRunner().invoke(app, ["agree", *map(str, tables), "--out", str(tmp_path / "o")])
     assert result.exit_code == 0, result.stderr

@@ -152,6 +152,14 @@ def test_the_table_has_a_row_for_each_scan_and_part(earlier, later, tmp_path, wi
     assert len(json.loads(files[1].read_text())["intervals"]) == 2
 
 
+def test_a_folder_named_like_a_formula_is_text_in_the_table(tmp_path, without_registration):
+    name = '=HYPERLINK("http:||nowhere")'
+    compared = compare_points([point(volume(), name), point(volume(), "@SUM(1)")])
+    table = write_comparison(compared, tmp_path)[2].read_text()
+    shown = {row["scan"] for row in csv.DictReader(table.splitlines())}
+    assert shown == {f"'{name}", "'@SUM(1)"}
+
+
 def test_scans_are_put_in_the_order_of_their_days(earlier, later):
     points, notes = compare_module._in_time_order([point(later, "b"), point(earlier, "a")], [12, 3])
     assert [(p.name, p.day) for p in points] == [("a", 0), ("b", 9)]

@@ -15,7 +15,7 @@ from groundglass.version import __version__
 from groundglass.write.figures import Picture
 from groundglass.write.folder import write_texts
 from groundglass.write.html import page_templates
-from groundglass.write.wording import printable
+from groundglass.write.wording import printable, table_text
 
 NAME = "agreement"
 
@@ -51,7 +51,7 @@ def table(agreement: Agreement) -> str:
         for pair in score.pairs:
             found: list[Estimate] = [getattr(pair, name) for name in ESTIMATES]
             cells = [x for one in found for x in (one.value, one.low, one.high)]
-            names = (printable(name) for name in (score.score, pair.first, pair.second))
+            names = (table_text(name) for name in (score.score, pair.first, pair.second))
             rows.writerow(
                 [
                     *names,

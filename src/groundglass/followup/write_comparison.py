@@ -14,7 +14,7 @@ from groundglass.report import NOT_A_MEDICAL_DEVICE
 from groundglass.version import __version__
 from groundglass.write.folder import write_texts
 from groundglass.write.html import page_templates
-from groundglass.write.wording import NARROW_SPACE, printable, quantity
+from groundglass.write.wording import NARROW_SPACE, printable, quantity, table_text
 
 NAME = "comparison"
 
@@ -61,7 +61,7 @@ def table(comparison: Comparison) -> str:
             change = changes.get(part)
             rows.writerow(
                 [
-                    printable(scan.name),
+                    table_text(scan.name),
                     number + 1,
                     "" if scan.day is None else scan.day,
                     part,

@@ -28,7 +28,7 @@ from groundglass.write.record import (
     note_records,
     scan_record,
 )
-from groundglass.write.wording import printable
+from groundglass.write.wording import table_text
 
 _CONFIG = ConfigDict(
     frozen=True, extra="ignore", use_attribute_docstrings=True, allow_inf_nan=False
@@ -150,11 +150,11 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _box_rows(record: AnswerRecord, found: DetectionsRecord) -> list[tuple[object, ...]]:
-    made = (_text(found.system), __version__)
-    scan = _text(record.scan.name)
+    made = (table_text(found.system), __version__)
+    scan = table_text(record.scan.name)
     return [
         (
-            *(scan, box.slice, _text(box.name or ""), box.lesion, box.kind, box.score),
+            *(scan, box.slice, table_text(box.name or ""), box.lesion, box.kind, box.score),
             *(box.top, box.left, box.bottom, box.right, box.area_px, *made),
         )
         for box in found.boxes
@@ -162,8 +162,8 @@ def _box_rows(record: AnswerRecord, found: DetectionsRecord) -> list[tuple[objec
 
 
 def _lesion_rows(record: AnswerRecord, found: DetectionsRecord) -> list[tuple[object, ...]]:
-    made = (_text(found.system), __version__)
-    scan = _text(record.scan.name)
+    made = (table_text(found.system), __version__)
+    scan = table_text(record.scan.name)
     return [
         (
             *(scan, one.number, one.kind, one.score, one.lung, one.first_slice, one.last_slice),
@@ -177,9 +177,3 @@ def _lesion_rows(record: AnswerRecord, found: DetectionsRecord) -> list[tuple[ob
 def _lengths(lesion: LinkedLesionRecord) -> tuple[float | None, ...]:
     none = (None, None, None)
     return (*(lesion.center_mm or none), *(lesion.size_mm or none))
-
-
-def _text(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula."""
-    shown = printable(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

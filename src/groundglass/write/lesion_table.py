@@ -6,7 +6,7 @@ from pathlib import Path
 
 from groundglass.report import Report
 from groundglass.write.lesion_features import LesionFeatures, lesion_features
-from groundglass.write.wording import printable
+from groundglass.write.wording import table_text
 
 FILE = "lesions.csv"
 
@@ -76,17 +76,11 @@ def _row(report: Report, number: int, lesion: LesionFeatures) -> list[str]:
         lesion.entropy_bits,
     )
     return [
-        _text(report.findings.scan.source.name),
+        table_text(report.findings.scan.source.name),
         str(number),
         lesion.kind.title,
         *(part.title if part is not None else "" for part in parts),
         *(f"{value:.4f}".rstrip("0").rstrip(".") for value in numbers),
-        _text(report.provenance.system),
+        table_text(report.provenance.system),
         report.provenance.version,
     ]
-
-
-def _text(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula."""
-    shown = printable(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

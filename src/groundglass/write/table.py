@@ -8,7 +8,7 @@ from groundglass.labels import Lobe, Lung, Region
 from groundglass.report import Report
 from groundglass.scan import CTScan
 from groundglass.score import Score
-from groundglass.write.wording import printable
+from groundglass.write.wording import table_text
 
 SCAN_COLUMNS = (
     "scan",
@@ -157,8 +157,8 @@ def column(score: Score, part: str = "") -> str:
 def _scan_cells(report: Report) -> dict[str, str]:
     scan = report.findings.scan
     cells = {
-        "scan": _text(scan.source.name),
-        "format": _text(scan.source.format),
+        "scan": table_text(scan.source.name),
+        "format": table_text(scan.source.format),
         "slices": str(len(scan.slices)),
     }
     if isinstance(scan, CTScan):
@@ -171,14 +171,14 @@ def _provenance_cells(report: Report) -> dict[str, str]:
     failed = [c.name for c in quality.checks if c.message] if quality else []
     return {
         "quality": quality.outcome if quality else "",
-        "quality_findings": _text(" ".join(failed)),
-        "notes": _text(" ".join(dict.fromkeys(note.name for note in report.notes))),
-        "study_instance_uid": _text(made.input_uids.get("StudyInstanceUID", "")),
-        "series_instance_uid": _text(made.input_uids.get("SeriesInstanceUID", "")),
-        "system": _text(made.system),
+        "quality_findings": table_text(" ".join(failed)),
+        "notes": table_text(" ".join(dict.fromkeys(note.name for note in report.notes))),
+        "study_instance_uid": table_text(made.input_uids.get("StudyInstanceUID", "")),
+        "series_instance_uid": table_text(made.input_uids.get("SeriesInstanceUID", "")),
+        "system": table_text(made.system),
         "weights_sha256": made.weights_sha256,
-        "lungs_method": _text(made.lungs_method),
-        "regions_source": _text(made.regions_source),
+        "lungs_method": table_text(made.lungs_method),
+        "regions_source": table_text(made.regions_source),
         "groundglass_version": made.version,
         "created": made.created,
     }
@@ -186,9 +186,3 @@ def _provenance_cells(report: Report) -> dict[str, str]:
 
 def _number(value: float) -> str:
     return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def _text(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula."""
-    shown = printable(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

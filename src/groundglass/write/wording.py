@@ -38,6 +38,12 @@ def printable(text: str) -> str:
     return "".join(" " if unicodedata.category(c) == "Cc" else c for c in shown)
 
 
+def table_text(text: str) -> str:
+    """Printable text for a cell of a table, which a spreadsheet does not run as a formula."""
+    shown = printable(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
 def file_names(names: Iterable[str]) -> list[str]:
     """For each name one that Windows, macOS and Linux take as a file name, all different.
 
