@@ -11,9 +11,11 @@ from tests.data.test_stacks import case_of, rough
 SIZE = (64, 64)
 
 
-def triples_of(folder: Path, lone_share: float) -> TripleDataset:
+def triples_of(folder: Path, lone_share: float, reversed_share: float = 0.0) -> TripleDataset:
     cases = [case_of(folder, number, rough(SIZE, number)) for number in range(3)]
-    return TripleDataset(cases, SIZE, AugmentConfig(), seed=3, lone_share=lone_share)
+    return TripleDataset(
+        cases, SIZE, AugmentConfig(), seed=3, lone_share=lone_share, reversed_share=reversed_share
+    )
 
 
 def alone(gray: torch.Tensor) -> bool:
@@ -34,3 +36,13 @@ def test_a_slice_shown_alone_is_the_same_slice_and_the_draw_repeats(tmp_path: Pa
     for epoch in range(20):
         torch.testing.assert_close(lone[epoch, 1]["gray"][1], between[epoch, 1]["gray"][1])
         torch.testing.assert_close(lone[epoch, 1]["gray"], lone[epoch, 1]["gray"])
+
+
+def test_neighbors_change_places_as_often_as_asked_for(tmp_path: Path):
+    straight, turned = triples_of(tmp_path, 0.0), triples_of(tmp_path, 0.0, 0.5)
+    often = 0
+    for epoch in range(100):
+        one, two = straight[epoch, 1]["gray"], turned[epoch, 1]["gray"]
+        assert torch.equal(one, two) or torch.equal(one, two.flip(0))
+        often += not torch.equal(one, two)
+    assert 30 <= often <= 70

@@ -52,6 +52,12 @@ def test_a_box_can_find_what_a_mask_misses():
     assert wrong == [0.9]
 
 
+def test_what_finds_a_speck_of_the_truth_is_not_false():
+    speck = square(5, 5, 1)
+    lesions, wrong = judge([instance(speck), instance(square(40, 40, 3), 0.2)], speck, 4)
+    assert (lesions, wrong) == ([], [0.2])
+
+
 def test_the_surest_of_several_instances_counts():
     true = square(10, 10, 10)
     found = [instance(square(30, 30, 5), 0.8), instance(true, 0.4), instance(true, 0.6)]

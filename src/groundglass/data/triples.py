@@ -12,8 +12,8 @@ from groundglass.data.slices import Draw, SliceDataset
 from groundglass.data.stacks import find_neighbors, find_shift, lay
 from groundglass.intensity import picture_gray, read_picture_window
 
-_LONE = 1
-"""Tells the draw of lone slices apart from that of their augmentation."""
+_NEIGHBORS = 1
+"""Tells the draw of a slice's neighbors apart from that of its augmentation."""
 
 
 class TripleDataset(SliceDataset):
@@ -31,6 +31,7 @@ class TripleDataset(SliceDataset):
         seed: Seed of the run.
         lone_share: Share of the draws on which a slice is shown without its neighbors, as lone
             pictures are; fixed by run seed, epoch and index.
+        reversed_share: Share of the draws on which the neighbors change places.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class TripleDataset(SliceDataset):
         augment: AugmentConfig | None = None,
         seed: int = 0,
         lone_share: float = 0.0,
+        reversed_share: float = 0.0,
     ) -> None:
         super().__init__(cases, size_px, augment, seed)
         self._lone_share = lone_share
+        self._reversed_share = reversed_share
         self._neighbors = [
             tuple(None if k is None else laid_on(picture, self._pictures[k]) for k in neighbors)
             for picture, neighbors in zip(self._pictures, find_neighbors(cases), strict=True)
@@ -66,11 +69,11 @@ class TripleDataset(SliceDataset):
         }
 
     def _shown_neighbors(self, epoch: int, index: int) -> tuple[NDArray[np.uint8] | None, ...]:
-        if self._lone_share:
-            chance = np.random.default_rng([self.seed, epoch, index, _LONE]).random()
-            if chance < self._lone_share:
-                return None, None
-        return self._neighbors[index]
+        chances = np.random.default_rng([self.seed, epoch, index, _NEIGHBORS]).random(2)
+        if chances[0] < self._lone_share:
+            return None, None
+        step = -1 if chances[1] < self._reversed_share else 1
+        return self._neighbors[index][::step]
 
 
 def laid_on(picture: NDArray[np.uint8], neighbor: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,13 +30,14 @@ LEAST_SCORE = 0.5
 """Instances less sure than this do not count."""
 
 FALSE_PER_SLICE = (1, 2, 4)
-"""False instances a slice at which systems are compared, each with the score that allows so many.
+"""False instances a slice at which systems are compared, each at the score that lets so many pass.
 
-Systems differ in how sure they say they are; at one score one finds more and errs more.
+Systems differ in how sure they say they are; at one score one finds more and errs more. A system
+that never makes so many has no such score.
 """
 
 SMALLEST_PX = 4
-"""Regions of the truth with fewer pixels are specks of its drawing and are not asked for."""
+"""Regions of fewer pixels are specks: of the truth, not asked for; of a system, not counted."""
 
 
 class TinyLesionsEvaluation(Measurement):
@@ -54,7 +55,8 @@ class TinyLesionsEvaluation(Measurement):
             ``tiny_box_sensitivity``, the same of boxes; ``false_per_slice``, instances that overlap
             no lesion so; all these at a score of 0.5. ``sensitivity_at_2`` and
             ``tiny_sensitivity_at_2``, likewise for 1 and 4, with instances of any score, down to
-            that from which on at most so many of a slice are false.
+            that from which on at most so many of a slice are false; left out where there are never
+            so many. Several instances on one lesion are not false.
     """
 
     protocol: Literal["tiny-lesions"] = "tiny-lesions"
@@ -104,7 +106,7 @@ def count_lesions(
         lesions = case.read_lesions()
         if lesions is not None:
             true = (lesions > 0) & (lesions != UNKNOWN)
-            found = find(index)
+            found = [one for one in find(index) if np.count_nonzero(one.mask) >= SMALLEST_PX]
             sure = [one.mask for one in found if one.score >= LEAST_SCORE]
             overlap = Overlap.of(np.logical_or.reduce(sure or [np.zeros_like(true)]), true)
             judged, false = judge(found, true, SMALLEST_PX)
@@ -200,9 +202,10 @@ def _free_response(counted: Sequence[CountedSlice]) -> dict[str, tuple[_Count, _
     shares = {}
     for rate in FALSE_PER_SLICE:
         allowed = rate * len(counted)
-        beyond = false[allowed] if len(false) > allowed else 0.0
-        shares[f"sensitivity_at_{rate}"] = (_surer_than(beyond), _ANY)
-        shares[f"tiny_sensitivity_at_{rate}"] = (_surer_than(beyond, only_tiny=True), _TINY)
+        if len(false) > allowed:
+            beyond = false[allowed]
+            shares[f"sensitivity_at_{rate}"] = (_surer_than(beyond), _ANY)
+            shares[f"tiny_sensitivity_at_{rate}"] = (_surer_than(beyond, only_tiny=True), _TINY)
     return shares
 
 

@@ -110,20 +110,22 @@ def judge(
     Args:
         found: What a system found.
         mask: The true lesions, (row, column).
-        smallest_px: Smaller true lesions are not asked for.
+        smallest_px: Smaller true lesions are not asked for; what finds one is not false.
 
     Returns:
         An entry for each true lesion, and the scores of the instances whose mask overlaps no lesion
         by more than ``FOUND_IOU``.
     """
-    boxes, masks = connected_lesions(mask, smallest_px)
+    boxes, masks = connected_lesions(mask)
     lesions = []
     is_lesion = np.zeros(len(found), bool)
     for box, true in zip(boxes, masks, strict=True):
         by_box = [_box_iou(box, one.box) > FOUND_IOU for one in found]
         by_mask = [_mask_iou(true, one.mask) > FOUND_IOU for one in found]
         is_lesion |= np.array(by_mask, bool)
-        lesions.append(TrueLesion(int(true.sum()), _surest(found, by_box), _surest(found, by_mask)))
+        area_px = int(true.sum())
+        if area_px >= smallest_px:
+            lesions.append(TrueLesion(area_px, _surest(found, by_box), _surest(found, by_mask)))
     return lesions, [one.score for one, real in zip(found, is_lesion, strict=True) if not real]
 
 

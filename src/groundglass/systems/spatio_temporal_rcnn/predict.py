@@ -1,9 +1,7 @@
 """The system at work: lesions as masks and boxes, and the stage of the disease."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -103,23 +101,6 @@ class Predictor(SliceSegmenter):
         answer: Answer = self.network(gray)
         return answer.lesion[:, None]
 
-    def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
-        """Lesions inside the lungs, of unspecified kind.
-
-        Args:
-            scan: CT volume or pictures.
-            lungs: Its lungs.
-            progress: Told how far it is.
-
-        Returns:
-            Label set ``Lesion`` on the scan's own grid.
-        """
-        self._ready = iter(self.look(scan, lungs, progress))
-        try:
-            return super().segment(scan, lungs)
-        finally:
-            self._ready = None
-
     def detect(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Detections:
         """Lesions slice by slice, at least half of each inside the lungs.
 
@@ -194,57 +175,53 @@ class Predictor(SliceSegmenter):
 
     def look(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> tuple[Seen, ...]:
         """What the network says of every slice that shows lung; kept for the last scan."""
-        if self._memo is not None and self._memo[0] is scan and self._memo[1] is lungs:
-            return self._memo[2]
-        parts = self._parts(scan, lungs)
-        triples = _triples([shown for _, _, shown in parts], volume=isinstance(scan, CTScan))
-        seen = []
-        for done, (triple, (index, corner, (frame, _))) in enumerate(
-            zip(triples, parts, strict=True)
-        ):
-            seen.append(Seen(index, frame, corner, self._answer(triple)))
-            if progress is not None:
-                progress((done + 1) / len(parts))
-        self._memo = scan, lungs, tuple(seen)
+        if self._memo is None or self._memo[0] is not scan or self._memo[1] is not lungs:
+            self._memo = scan, lungs, tuple(self._look(scan, lungs, progress, AS_IT_IS))
         return self._memo[2]
 
     def outputs(
         self, inputs: Iterable[Shown], view: View = AS_IT_IS
     ) -> Iterator[NDArray[np.float32]]:
-        """Chance of lesion, (1, row, column), of each input; inputs that follow are neighbors.
+        """Chance of lesion, (1, row, column), of each input.
+
+        While a scan is segmented, what was seen of its slices between their neighbors; else each
+        input alone.
 
         Args:
             inputs: Frame and lung gray of each slice.
             view: How the network sees them.
         """
-        if self._ready is not None:
-            for _ in inputs:
-                yield next(self._ready).answer.lesion.numpy()
-            return
-        for triple in _triples(inputs, volume=True):
-            lesion = self._answer(triple, view).lesion
-            yield (lesion.flip(-1) if view.mirrored else lesion).numpy()
+        for one in inputs:
+            ready = self._ready
+            answer = self._answer((None, one, None), view) if ready is None else next(ready).answer
+            yield (answer.lesion.flip(-1) if view.mirrored else answer.lesion).numpy()
 
-    def _parts(self, scan: Scan, lungs: Mask) -> list[tuple[int, tuple[int, int], Shown]]:
-        """Slices with lung: index, corner of what is looked at, and that in its frame."""
-        shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
-        if not shown:
-            return []
-        if isinstance(scan, CTScan):
-            whole = Box.around(lungs.array.max(0) > 0, LUNG_MARGIN)
-            assert whole is not None
-            inside = np.s_[whole.top : whole.bottom, whole.left : whole.right]
-            shape = scan.slices[0][inside].shape
-            frame = Frame.fit(Box.whole(shape), shape, self.card.size_px)
-            corner = (whole.top, whole.left)
-            return [(k, corner, (frame, window_hu(scan.slices[k][inside]))) for k in shown]
-        parts = []
-        for k in shown:
-            box = Box.around(lungs.slices[k] > 0, LUNG_MARGIN)
-            assert box is not None
-            frame = Frame.fit(box, scan.slices[k].shape, self.card.size_px)
-            parts.append((k, (0, 0), (frame, picture_gray(scan.slices[k]))))
-        return parts
+    def _segment(self, scan: Scan, lungs: Mask, progress: Progress | None, view: View) -> Mask:
+        as_it_is = view is AS_IT_IS
+        self._ready = iter(
+            self.look(scan, lungs, progress)
+            if as_it_is
+            else self._look(scan, lungs, progress, view)
+        )
+        try:
+            return super()._segment(scan, lungs, None, view)
+        finally:
+            self._ready = None
+
+    def _look(
+        self, scan: Scan, lungs: Mask, progress: Progress | None, view: View
+    ) -> Iterator[Seen]:
+        parts = (
+            _parts_of_volume(scan, lungs, self.card.size_px)
+            if isinstance(scan, CTScan)
+            else _parts_of_pictures(scan, lungs, self.card.size_px)
+        )
+        count = sum(bool(lung.any()) for lung in lungs.slices)
+        for done, (index, corner, triple) in enumerate(parts):
+            assert triple[1] is not None
+            yield Seen(index, triple[1][0], corner, self._answer(triple, view))
+            if progress is not None:
+                progress((done + 1) / count)
 
     def _answer(self, triple: Sequence[Shown | None], view: View = AS_IT_IS) -> Answer:
         size = self.card.size_px
@@ -284,10 +261,12 @@ class Predictor(SliceSegmenter):
         if seen.answer.instances is None:
             return as_instances(seen.frame.restore(seen.answer.lesion[0].numpy()))
         (found,) = seen.answer.instances
+        linear, offset = seen.frame.matrix[:, :2], seen.frame.matrix[:, 2]
+        scale, start = (linear[0, 0], linear[1, 1]), (offset[0], offset[1])
         restored = []
-        for box, score, mask in zip(found.boxes, found.scores, found.masks, strict=True):
+        for number, (box, score) in enumerate(zip(found.boxes, found.scores, strict=True)):
             if score >= least_score:
-                pixels = seen.frame.restore(mask.numpy()) > 0.5
+                pixels = found.mask_on(number, scale, start, seen.frame.shape).numpy() > 0.5
                 restored.append(Instance(_on_slice(box.tolist(), seen.frame), float(score), pixels))
         return restored
 
@@ -296,18 +275,36 @@ class Predictor(SliceSegmenter):
         return self.card.weights.sha256 if self.card.weights else ""
 
 
-def _triples(inputs: Iterable[Shown], *, volume: bool) -> Iterator[tuple[Shown | None, ...]]:
-    """Each input between those before and after it; pictures of no volume stand alone."""
-    if not volume:
-        yield from ((None, one, None) for one in inputs)
+Part = tuple[int, tuple[int, int], tuple[Shown | None, Shown | None, Shown | None]]
+"""A slice with lung: its index, the corner of what is looked at, and that between its neighbors."""
+
+
+def _parts_of_volume(scan: CTScan, lungs: Mask, size_px: tuple[int, int]) -> Iterator[Part]:
+    """Neighbors are those of the scan, whether they show lung or not."""
+    box = Box.around(lungs.array.max(0) > 0, LUNG_MARGIN)
+    if box is None:
         return
-    window: deque[Shown | None] = deque([None], maxlen=3)
-    for one in chain(inputs, [None]):
-        window.append(one)
-        if len(window) == 3:
-            yield tuple(window)
-        elif one is None:
-            return
+    inside = np.s_[box.top : box.bottom, box.left : box.right]
+    shape = scan.slices[0][inside].shape
+    frame = Frame.fit(Box.whole(shape), shape, size_px)
+
+    def shown(index: int) -> Shown | None:
+        if not 0 <= index < len(scan.slices):
+            return None
+        return frame, window_hu(scan.slices[index][inside])
+
+    for k, lung in enumerate(lungs.slices):
+        if lung.any():
+            yield k, (box.top, box.left), (shown(k - 1), shown(k), shown(k + 1))
+
+
+def _parts_of_pictures(scan: Scan, lungs: Mask, size_px: tuple[int, int]) -> Iterator[Part]:
+    """Pictures are no neighbors."""
+    for k, (pixels, lung) in enumerate(zip(scan.slices, lungs.slices, strict=True)):
+        box = Box.around(lung > 0, LUNG_MARGIN)
+        if box is not None:
+            frame = Frame.fit(box, pixels.shape, size_px)
+            yield k, (0, 0), (None, (frame, picture_gray(pixels)), None)
 
 
 def _on_cpu(found: Instances) -> Instances:

@@ -14,6 +14,7 @@ from groundglass.data.cohort import UNKNOWN, Case, known_cases
 from groundglass.data.slices import EpochSampler
 from groundglass.data.triples import TripleDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
+from groundglass.metrics.instances import TINY_PX, connected_lesions
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import start_encoder
 from groundglass.systems.spatio_temporal_rcnn.detector import find_targets
@@ -55,7 +56,12 @@ class Config(RunConfig):
         smallest_px: Lesions of fewer pixels of the input teach the detector nothing.
         stage_rule: Where the cohort tells no stage: ``lesion-share`` takes it from the share of the
             lung that is lesion, ``none`` leaves it unknown.
+        roi_overlap: Overlap with a lesion below which a proposal is none and from which it is one.
+            On a lesion of 5 pixels, a box that is 1 pixel off overlaps by half.
+        tiny_weight: How much more often a slice with a tiny lesion is drawn.
         lone_share: Share of the training slices that are shown without their neighbors.
+        reversed_share: Share of the training slices whose neighbors change places, for series run
+            from head to feet and from feet to head.
     """
 
     stage: Stage = "detector"
@@ -72,7 +78,10 @@ class Config(RunConfig):
     least_score: float = 0.5
     smallest_px: int = 4
     stage_rule: Literal["lesion-share", "none"] = "lesion-share"
+    roi_overlap: tuple[float, float] = (0.5, 0.5)
+    tiny_weight: float = Field(default=1.0, ge=1.0)
     lone_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    reversed_share: float = Field(default=0.0, ge=0.0, le=1.0)
 
     @property
     def shape(self) -> Shape:
@@ -96,7 +105,10 @@ class Config(RunConfig):
 
 def build_network(config: Config) -> SpatioTemporalRcnn:
     """The network of a config, with random weights."""
-    return SpatioTemporalRcnn(config.shape)
+    network = SpatioTemporalRcnn(config.shape)
+    if config.stage == "detector":
+        network.detector.match_proposals(*config.roi_overlap)
+    return network
 
 
 class Module(SystemModule):
@@ -122,12 +134,21 @@ class Module(SystemModule):
         """Augmented triples whose middle slice has known lesions, drawn as the config says."""
         assert isinstance(config, Config)
         known = known_cases(cases, "lesions")
+        triples = TripleDataset(
+            known,
+            config.size_px,
+            config.augment,
+            config.seed,
+            lone_share=config.lone_share,
+            reversed_share=config.reversed_share,
+        )
+        weights = [config.tiny_weight if shows_tiny(case) else 1.0 for case in known]
         return DataLoader(
-            TripleDataset(
-                known, config.size_px, config.augment, config.seed, lone_share=config.lone_share
-            ),
+            triples,
             batch_size=config.batch_size,
-            sampler=EpochSampler(known, config.draws_per_epoch, config.seed, config.healthy_weight),
+            sampler=EpochSampler(
+                known, config.draws_per_epoch, config.seed, config.healthy_weight, weights
+            ),
             drop_last=True,
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
@@ -203,6 +224,15 @@ class Module(SystemModule):
             {} if (t == UNKNOWN).all() else {"lesion": Overlap.of(f, (t > 0) & (t != UNKNOWN))}
             for f, t in zip(found, true, strict=True)
         ]
+
+
+def shows_tiny(case: Case) -> bool:
+    """Whether a slice shows a lesion below the size that counts as tiny."""
+    lesions = case.read_lesions()
+    if lesions is None:
+        return False
+    _, masks = connected_lesions((lesions > 0) & (lesions != UNKNOWN))
+    return any(mask.sum() < TINY_PX for mask in masks)
 
 
 def stage_by_share(lungs: Tensor, lesions: Tensor) -> Tensor:
