@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from groundglass.cli.console import say, stderr
 from groundglass.errors import WithheldError
@@ -44,7 +45,7 @@ def say_detections(record: AnswerRecord) -> None:
         say(NOT_A_MEDICAL_DEVICE, "dim")
         return
     title = f"{len(found.lesions)} lesions of {len(found.boxes)} boxes by {found.system}"
-    table = Table(box=box.SIMPLE, title=title)
+    table = _titled(title)
     for heading in ("", "kind", "lung", "slices", "volume", "score"):
         table.add_column(heading, justify="right" if heading in {"volume", "score"} else "left")
     for one in found.lesions[:MOST_ROWS]:
@@ -60,11 +61,11 @@ def say_classification(record: AnswerRecord | RadiographRecord) -> None:
     found = record.classification
     if found is None:
         return
-    table = Table(box=box.SIMPLE, title=f"{printable(record.scan.name)} by {found.system}")
+    table = _titled(f"{record.scan.name} by {found.system}")
     table.add_column("class")
     table.add_column("probability", justify="right")
     for name, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
-        table.add_row(printable(name), quantity(100 * probability, "%"))
+        table.add_row(Text(printable(name)), quantity(100 * probability, "%"))
     stderr().print(table)
     for sign in found.manifestations:
         said = "shown" if sign.shown else "not shown"
@@ -91,8 +92,13 @@ def refuse_withheld(report: Report) -> None:
     )
 
 
+def _titled(title: str) -> Table:
+    """A table under a title that may hold any name: a text, of which no part is markup."""
+    return Table(box=box.SIMPLE, title=Text(printable(title), "table.title"))
+
+
 def _table(report: Report) -> Table:
-    table = Table(box=box.SIMPLE, title=printable(report.findings.scan.source.name))
+    table = _titled(report.findings.scan.source.name)
     table.add_column("")
     for heading in ("both lungs", "interval", *(lung.title for lung in Lung)):
         table.add_column(heading, justify="right")
