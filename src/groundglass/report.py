@@ -30,7 +30,7 @@ class Change(BaseModel):
         other_kind_ml: Opacity before and after, but of another kind.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     dice: float
     before_ml: float
@@ -51,7 +51,7 @@ class Correction(BaseModel):
         changes: How much changed, for ``both lungs`` and each lung by its title.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     by: str = ""
     created: str
@@ -83,7 +83,7 @@ class QualityCheck(BaseModel):
         message: What it means, in one sentence; empty where the check passed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     title: str
@@ -99,7 +99,7 @@ class QualityCheck(BaseModel):
 class Quality(BaseModel):
     """Every check that a scan allows, in reading order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     checks: tuple[QualityCheck, ...] = ()
 
@@ -134,7 +134,7 @@ class Provenance(BaseModel):
         corrections: Corrections of the lesions by readers, the first one first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: str
     created: str

@@ -23,7 +23,7 @@ class Score(BaseModel):
         caution: That the interval crosses a published cut-off, in words; ``None`` if not.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     title: str

@@ -1,14 +1,15 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from groundglass.errors import UnreadableScanError
-from groundglass.report import NOT_A_MEDICAL_DEVICE
+from groundglass.report import NOT_A_MEDICAL_DEVICE, Change, Correction
 from groundglass.write import record, write
 from groundglass.write.record import ReportRecord, read_record, record_of, schema_text
-from tests.write.samples import pictures, report
+from tests.write.samples import PROVENANCE, pictures, quality, report
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -50,11 +51,21 @@ def test_scores_are_found_by_name():
 
 
 def test_a_record_of_a_later_program_with_more_fields_still_reads(tmp_path):
-    write(report(), tmp_path, ["json"])
+    change = Change(dice=0.9, before_ml=2, after_ml=3, added_ml=1, removed_ml=0, other_kind_ml=0)
+    correction = Correction(created="2026", file="a", file_sha256="0", changes={"lung": change})
+    provenance = PROVENANCE.model_copy(update={"corrections": (correction,)})
+    made = replace(report(), quality=quality(), provenance=provenance)
+    data = json.loads(record_of(made).model_dump_json())
+    corrected = data["provenance"]["corrections"][0]
+    for part in (
+        *(data, data["scan"], data["notes"][0], data["slices"][0], data["lesions"]["1"]),
+        *(data["scores"][0], data["quality"], data["quality"]["checks"][0]),
+        *(data["provenance"], corrected, corrected["changes"]["lung"]),
+    ):
+        part["something_new"] = 1
     file = tmp_path / "report.json"
-    data = json.loads(file.read_text("utf-8")) | {"something_new": 1}
     file.write_text(json.dumps(data), encoding="utf-8")
-    assert read_record(file) == record_of(report())
+    assert read_record(file) == record_of(made)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,10 @@ def test_the_schema_in_the_documentation_is_the_schema_in_the_code():
     )
     file = REFERENCE / "report.schema.json"
     assert file.read_text(encoding="utf-8") == schema_text(), remake
+
+
+def test_no_object_of_the_schema_refuses_further_fields():
+    assert '"additionalProperties": false' not in schema_text()
 
 
 def test_every_field_is_explained_in_the_schema():
