@@ -81,7 +81,7 @@ def describe(  # noqa: PLR0913 - one argument for each fact that only the caller
 def acquired_on(source: Source) -> date | None:
     """Day on which a DICOM input was acquired; ``None`` where it is not stated.
 
-    For the days between two scans: the date itself stands in no report.
+    For the days between two scans, and for FHIR: the date itself stands in no other report.
     """
     if not source.headers:
         return None

@@ -3,6 +3,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from groundglass.deidentify import deidentify
 from groundglass.write import fhir, write
 from groundglass.write.record import read_record
 from tests.write.dicom_series import report_of, store
@@ -60,6 +61,34 @@ def test_the_patient_is_not_named_but_the_study_is(tmp_path):
     assert "Phantom^Synthetic" not in file.read_text()
     _, (made, *_) = resources(tmp_path, found)
     assert made["imagingStudy"][0]["identifier"]["value"] == "urn:oid:1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"AcquisitionDate": "20191224"}, "2019-12-24"),
+        ({}, "2020-01-01"),
+        ({"StudyDate": ""}, None),
+    ],
+    ids=["acquisition", "study", "not stated"],
+)
+def test_a_number_holds_of_the_day_of_the_scan(keywords, expected, tmp_path):
+    found = report_of(store(tmp_path / "scan", change=lambda header: header.update(keywords)))
+    _, (made, _, *observations) = resources(tmp_path, found)
+    assert {one.get("effectiveDateTime") for one in observations} == {expected}
+    assert made["issued"] == found.provenance.created
+
+
+def test_a_removed_date_stands_in_no_number(tmp_path):
+    pytest.importorskip("dicomanonymizer")
+    found = deidentify(report_of(store(tmp_path / "scan")), "remove")
+    (file,) = fhir.write(found, tmp_path)
+    assert "effectiveDateTime" not in file.read_text()
+
+
+def test_a_scan_without_a_date_has_numbers_without_one(tmp_path):
+    _, (_, _, *observations) = resources(tmp_path, report(volume()))
+    assert not any("effectiveDateTime" in one for one in observations)
 
 
 def test_a_second_run_replaces_the_first_with_the_same_bytes(tmp_path):

@@ -1,7 +1,7 @@
 """Scores as FHIR R4: one DiagnosticReport and its Observations in a Bundle of JSON.
 
 The patient is not named; whoever sends the bundle adds the subject. The study is named by its UID
-where the scan was read from DICOM.
+where the scan was read from DICOM, and the numbers hold of the day of the scan where that is kept.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from groundglass.labels import Label
+from groundglass.provenance import acquired_on
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
 from groundglass.score import Score
 from groundglass.write.wording import printable
@@ -94,7 +95,7 @@ def _observation(report: Report, score: Score, part: str, value: float, device: 
         "id": _id(report, score.name, part),
         "status": "preliminary",
         "code": _concept(SCORE_SYSTEM, score.name, score.title),
-        "effectiveDateTime": _instant(report),
+        **_scanned(report),
         "bodySite": _site(part),
         "device": {"reference": device},
         "note": [{"text": score.definition}],
@@ -103,6 +104,12 @@ def _observation(report: Report, score: Score, part: str, value: float, device: 
     if score.meaning and part == WHOLE:
         made["interpretation"] = [{"text": score.meaning}]
     return made
+
+
+def _scanned(report: Report) -> Resource:
+    """The day of the scan, of which the numbers hold; nothing where it is not known."""
+    day = acquired_on(report.findings.scan.source)
+    return {} if day is None else {"effectiveDateTime": day.isoformat()}
 
 
 def _quantity(value: float, unit: str) -> Resource:
