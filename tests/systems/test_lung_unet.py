@@ -36,7 +36,7 @@ class TestLungUnet(SystemTester):
 
 
 def test_both_views_find_right_and_left_lung(phantom: Phantom) -> None:
-    lungs, _ = lungs_by_network(phantom.scan, dark, dark)
+    lungs, _ = lungs_by_network(phantom.scan, dark, lambda gray, _: dark(gray))
     assert lungs.same_grid(phantom.lungs)
     for lung in Lung:
         overlap = Overlap.of(lungs.array == lung, phantom.lungs.array == lung)
@@ -54,6 +54,34 @@ def test_the_second_look_is_closer_than_the_first(phantom: Phantom) -> None:
     first, second = dict.fromkeys(shapes)
     assert first[0] > second[0]
     assert first[1] > second[1]
+
+
+def test_views_from_the_side_are_shown_in_their_proportions_feet_first(
+    phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = load_lung_network("unet", "cpu")
+    asked, shown = [], []
+
+    def look(network, gray):
+        if network is system.network.sagittal:
+            shown.append(gray)
+        return dark(gray)
+
+    def across(gray, slice_px):
+        asked.append((gray, slice_px))
+        return system._from_head_to_feet(gray, slice_px)
+
+    monkeypatch.setattr(system, "_look", look)
+    lungs, _ = lungs_by_network(phantom.scan, dark, across)
+    ((gray, slice_px),) = asked
+    slice_mm, row_mm, _ = phantom.scan.spacing_mm
+    assert slice_px > 1
+    assert slice_px * row_mm == pytest.approx(slice_mm, rel=0.01)  # neither axis is averaged
+    middle = shown[gray.shape[2] // 2]
+    assert middle.shape == (round(len(gray) * slice_px), gray.shape[1])
+    feet = gray[-1, :, gray.shape[2] // 2]
+    assert np.abs(middle[0] - feet).mean() < np.abs(middle[-1] - feet).mean()
+    assert Overlap.of(lungs.array > 0, phantom.lungs.array > 0).dice > 0.85
 
 
 def test_nothing_that_looks_like_lung_is_an_error(phantom: Phantom) -> None:

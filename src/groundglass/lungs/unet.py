@@ -25,7 +25,11 @@ from groundglass.scan import CTScan, Note
 Probability = NDArray[np.float32]
 
 Look = Callable[[Probability], Probability]
-"""Takes lung gray of a view, (row, column), to the probability of lung on it."""
+"""Takes lung gray of a slice, (row, column), to the probability of lung on it."""
+
+LookAcross = Callable[[Probability, float], Probability]
+"""Takes lung gray, (slice, row, column), head first, and the distance of slices in pixels of a
+slice to the probability of lung by views from the side."""
 
 AXIAL_SHARE = 0.75
 """Share of the slices in what both views say; the rest is the view from the side. The paper tells
@@ -43,7 +47,7 @@ _UNLIKELY = 0.02
 def lungs_by_network(
     scan: CTScan,
     axial: Look,
-    sagittal: Look | None = None,
+    sagittal: LookAcross | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Mask, tuple[Note, ...]]:
     """Lungs, and what was noticed; see :func:`groundglass.lungs.find_lungs`.
@@ -56,7 +60,7 @@ def lungs_by_network(
     Args:
         scan: CT volume.
         axial: Looks at slices.
-        sagittal: Looks at views from the side, rows of it the slices; ``None`` for none.
+        sagittal: Looks at the slices from the side; ``None`` for none.
         progress: Told how far it is.
 
     Raises:
@@ -99,14 +103,14 @@ def _look(
     body: NDArray[np.uint8],
     box: tuple[slice, slice, slice],
     axial: Look,
-    sagittal: Look | None,
+    sagittal: LookAcross | None,
 ) -> Probability:
     """Probability of lung in a box, within the body, on the coarse grid."""
     gray = window_hu(coarse.hu[box])
     probability = np.stack([axial(view) for view in gray])
     if sagittal is not None:
-        views = [sagittal(np.ascontiguousarray(gray[:, :, k])) for k in range(gray.shape[2])]
-        probability = fuse_views(probability, np.stack(views, axis=2))
+        slice_px = coarse.spacing_mm[0] / coarse.spacing_mm[1]
+        probability = fuse_views(probability, sagittal(gray, slice_px))
     whole = np.zeros(coarse.hu.shape, np.float32)
     whole[box] = probability * (body[box] > 0)
     return whole

@@ -53,7 +53,7 @@ class Predictor:
         return lungs_by_network(
             scan,
             lambda gray: self._look(self.network.axial, gray),
-            None if sagittal is None else lambda gray: self._look(sagittal, gray),
+            None if sagittal is None else self._from_head_to_feet,
             progress,
         )
 
@@ -63,7 +63,7 @@ class Predictor:
         """Probability of lung by each view: ``axial``, and with two also ``sagittal`` and ``both``.
 
         Args:
-            gray: Lung gray, (slice, row, column).
+            gray: Lung gray, (slice, row, column), feet first as in the cohort of training.
             slice_px: Distance of slices in pixels of a slice.
 
         Returns:
@@ -74,6 +74,13 @@ class Predictor:
             found["sagittal"] = self._from_the_side(self.network.sagittal, gray, slice_px)
             found["both"] = fuse_views(found["axial"], found["sagittal"])
         return found
+
+    def _from_head_to_feet(
+        self, gray: NDArray[np.float32], slice_px: float
+    ) -> NDArray[np.float32]:
+        """Views from the side turned as those of training, whose series run from feet to head."""
+        assert self.network.sagittal is not None
+        return self._from_the_side(self.network.sagittal, gray[::-1], slice_px)[::-1]
 
     def _from_the_side(
         self, network: ResidualUnet, gray: NDArray[np.float32], slice_px: float
