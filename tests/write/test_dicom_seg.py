@@ -191,6 +191,21 @@ def test_the_largest_lesions_have_segments_of_their_own(axial, tmp_path):
     assert len(set(uids)) == len(uids)
 
 
+def test_another_lesion_of_the_same_number_is_tracked_by_itself(axial, tmp_path):
+    largest = largest_lesions(axial.findings)[0]
+    corrected = axial.findings.lesions.array.copy()
+    corrected[tuple(np.argwhere(largest.voxels)[0])] = 0  # one voxel less
+    mask = Mask.on(axial.findings.scan, corrected, Lesion)
+    changed = replace(axial, findings=replace(axial.findings, lesions=mask))
+    told = []
+    for name, found in (("before", axial), ("after", changed)):
+        file, report = write(found, tmp_path / name, ["seg", "sr"])
+        segments = pydicom.dcmread(file, stop_before_pixels=True).SegmentSequence
+        told.append({s.SegmentLabel: s.TrackingUID for s in segments})
+        assert told[-1][largest.name] in pydicom.dcmread(report).to_json()
+    assert {name for name in told[0] if told[0][name] != told[1][name]} == {largest.name}
+
+
 def test_what_was_not_found_has_no_segment(tmp_path):
     healthy = report_of(store(tmp_path / "scan"), lesions=False)
     (file,) = dicom_seg.write(healthy, tmp_path)

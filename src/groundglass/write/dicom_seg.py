@@ -6,6 +6,7 @@ smaller, but the standard knows it since 2024 only.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from groundglass.mask import Mask
 from groundglass.report import Report
 from groundglass.write.dicom_segments import (
     Named,
+    Segment,
     algorithm_type,
     category,
     coded,
@@ -130,8 +132,15 @@ def segmentation(
 
 
 def tracking_uid(segment: Named, series: SourceSeries) -> UID:
-    """Identifier of a segment by which a structured report can speak of it."""
-    return derived_uid("segment", series.images[0].SeriesInstanceUID, segment.name)
+    """Identifier of a segment by which a structured report can speak of it.
+
+    That of a single lesion goes by its voxels: after a correction, or by another system, the lesion
+    of the same number may be another one.
+    """
+    told = [series.images[0].SeriesInstanceUID, segment.name]
+    if isinstance(segment, Segment) and segment.single:
+        told.append(sha256(np.packbits(segment.voxels).tobytes()).hexdigest())
+    return derived_uid("segment", *told)
 
 
 def algorithm(report: Report) -> Any:

@@ -1,7 +1,7 @@
 """What a segmentation object holds: lungs, lesions by kind, and the largest lesions one by one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cc3d
 import highdicom as hd
@@ -45,11 +45,13 @@ class Segment(Named):
         voxels: Which voxels of the scan belong to it, orientation ``FPL``.
         volume_ml: Its volume.
         center_mm: Mean position of its voxels in LPS millimeters.
+        single: Whether it is one lesion, not all there is of its label.
     """
 
     voxels: NDArray[np.bool_]
     volume_ml: float
     center_mm: tuple[float, float, float]
+    single: bool = False
 
 
 def names(mask: Mask) -> list[Named]:
@@ -75,7 +77,8 @@ def largest_lesions(findings: Findings) -> list[Segment]:
     for number, one in enumerate(found[:MOST_LESIONS], start=1):
         voxels = np.zeros(mask.array.shape, np.bool_)
         voxels[one.box] = one.numbers == one.number
-        segments.append(_segment(f"lesion {number}: {one.kind.title}", one.kind, voxels, mask))
+        lesion = _segment(f"lesion {number}: {one.kind.title}", one.kind, voxels, mask)
+        segments.append(replace(lesion, single=True))
     return segments
 
 
