@@ -1,8 +1,10 @@
 """Files are told apart by content, and no reader loads before it is needed."""
 
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,55 @@ def test_what_is_no_scan_is_called_by_its_name(content, words, tmp_path) -> None
     (tmp_path / "scan").write_bytes(content)
     with pytest.raises(UnreadableScanError, match=f"'scan', {words}, expected DICOM"):
         read(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("kind", ["dicom", "nifti"])
+def test_a_scan_behind_a_link_has_the_name_of_the_link(kind, tmp_path) -> None:
+    file = KINDS[kind](tmp_path / "DOE_JOHN_1950")
+    (tmp_path / "case_07").symlink_to(file.parent if kind == "dicom" else file)
+    assert read(tmp_path / "case_07").source.name == "case_07"
+
+
+def test_a_folder_in_two_dots_has_its_own_name(tmp_path, monkeypatch) -> None:
+    below = KINDS["nifti"](tmp_path / "scan").parent / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert read(Path("..")).source.name == "scan"
+
+
+def test_linked_folders_are_read_once(tmp_path) -> None:
+    whole = dicom_folder(tmp_path / "whole")
+    scan, other = tmp_path / "scan", tmp_path / "other"
+    scan.mkdir()
+    other.mkdir()
+    for number, file in enumerate(sorted(whole.iterdir())):
+        file.rename((scan if number < 9 else other) / file.name)
+    (scan / "rest").symlink_to(other)
+    (scan / "rest again").symlink_to(other)
+    (other / "round").symlink_to(scan)
+    found = read(scan)
+    assert len(found.slices) == 12
+    assert "copies" not in [note.name for note in found.source.notes]
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path) -> None:
+    folder = dicom_folder(tmp_path / "scan")
+    (folder / "IM0012.dcm").rename(tmp_path / "IM0012.dcm")
+    (folder / "IM0012.dcm").symlink_to(tmp_path / "gone.dcm")
+    with pytest.raises(UnreadableScanError, match=r"found 'IM0012\.dcm' closed \(No such file"):
+        read(folder)
+
+
+def test_a_subfolder_that_may_not_be_read_is_refused(tmp_path, monkeypatch) -> None:
+    folder = dicom_folder(tmp_path / "scan")
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # the tests may run as root, who may read all
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UnreadableScanError, match=r"found 'closed' closed \(Permission denied\)"):
+        read(folder)

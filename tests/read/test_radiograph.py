@@ -153,3 +153,10 @@ def test_pictures_that_no_limit_was_set_on_are_told_apart() -> None:
     assert sum(kind is not ChestPicture.LUNG_WINDOW for kind in kinds) <= 1
     shown = [tell_picture(c.read_image()) for c in import_cxr_figure1(DATA / "cxr-figure1")]
     assert np.mean([kind is ChestPicture.RADIOGRAPH for kind in shown]) > 0.9
+
+
+def test_a_radiograph_behind_a_link_has_the_name_of_the_link(
+    chest: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / "case_07").symlink_to(write_dx(tmp_path / "DOE_JOHN_1950.dcm", chest))
+    assert read_radiograph(tmp_path / "case_07").source.name == "case_07"

@@ -65,13 +65,11 @@ def _read(path: Path, series: str | None, oddities: Oddities) -> "CTScan | CTSli
     from groundglass.read.archive import unpacked
     from groundglass.read.content import description_of, kind_of
     from groundglass.read.folder import scan_in
-    from groundglass.read.request import Request
+    from groundglass.read.request import Request, given_name
 
     single_file = path.is_file()
     kind = kind_of(path) if single_file else None
-    request = Request(
-        path.resolve().name, series, oddities, single_file=single_file and kind != "zip"
-    )
+    request = Request(given_name(path), series, oddities, single_file=single_file and kind != "zip")
     if kind == "zip":
         with unpacked(path) as folder:
             return _dispatch(*scan_in(folder, request), request)

@@ -3,9 +3,12 @@
 import gzip
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from groundglass.errors import UnreadableScanError
 
 HEAD_BYTES = 4096
 
@@ -83,13 +86,41 @@ def description_of(path: Path) -> str:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files of a folder and its subfolders, sorted, without hidden ones."""
-    for parent, folders, names in os.walk(folder):
+    """All files of a folder and its subfolders, sorted, without hidden ones.
+
+    Links are followed; a folder to which several lead is looked through once.
+
+    Raises:
+        UnreadableScanError: If a file or a subfolder may not be read, or a link leads nowhere.
+    """
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, onerror=_refuse_closed, followlinks=True):
+        own = _status(Path(parent))
+        if (own.st_dev, own.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((own.st_dev, own.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         for name in sorted(names):
             path = Path(parent, name)
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(".") and stat.S_ISREG(_status(path).st_mode):
                 yield path
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        _refuse_closed(error)
+        raise
+
+
+def _refuse_closed(error: OSError) -> None:
+    name = Path(error.filename).name
+    raise UnreadableScanError(
+        f"found '{name}' closed ({error.strerror}), expected files and subfolders that may all be "
+        "read; check the permissions and the links, or take it out of the folder"
+    ) from error
 
 
 def _is_bare_dicom(head: bytes) -> bool:

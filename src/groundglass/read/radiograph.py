@@ -16,7 +16,7 @@ from groundglass.read.damage import damage_explained
 from groundglass.read.dicom_files import Header, read_header
 from groundglass.read.oddities import Oddities
 from groundglass.read.pictures import decode_pictures, eight_bits, report_color
-from groundglass.read.request import Request
+from groundglass.read.request import Request, given_name
 from groundglass.read.wording import counted, plain
 from groundglass.scan import Radiograph, Source
 
@@ -60,7 +60,7 @@ def read_radiograph(path: Path, *, tolerate: Collection[str] = ()) -> Radiograph
             f"found no file at '{path}', expected a radiograph in DICOM or as a picture; "
             "check the path"
         )
-    request = Request(path.resolve().name, None, oddities, single_file=True)
+    request = Request(given_name(path), None, oddities, single_file=True)
     kind = kind_of(path)
     if kind == "dicom":
         return _read_dicom(path, request)

@@ -1,6 +1,8 @@
 """What the user asked to be read, on its way to a reader."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from groundglass.read.oddities import Oddities
 
@@ -20,3 +22,8 @@ class Request:
     series: str | None
     oddities: Oddities
     single_file: bool
+
+
+def given_name(path: Path) -> str:
+    """Name of a file or folder as the user gave it: that of a link, not of what it leads to."""
+    return Path(os.path.abspath(path)).name  # noqa: PTH100 - Path.resolve follows links
