@@ -25,8 +25,10 @@ from groundglass.deidentify.notes import without_names
 from groundglass.deidentify.pseudonyms import Pseudonyms, shifted
 from groundglass.errors import ConfigError, MissingExtraError, UnknownNameError
 from groundglass.provenance import input_uids
+from groundglass.read import read
 from groundglass.scan import Note
 from groundglass.write import FORMATS, write
+from tests.read.tiny_chest import datasets, save
 from tests.write.dicom_series import errors_of, report_of, store
 from tests.write.samples import pictures, report
 
@@ -304,3 +306,18 @@ def test_what_cannot_be_done_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("groundglass.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"groundglass\[deidentify\]"):
         check()
+
+
+def test_a_file_name_with_an_apostrophe_at_its_end_goes_from_notes(tmp_path):
+    folder, secret = save(datasets(), tmp_path), "James' Mary Smith.dcm"
+    double = datasets()[5]
+    double.PixelData = datasets()[7].PixelData
+    double.save_as(folder / secret, enforce_file_format=True)
+    (folder / "James' Mary Smith 2.dcm").write_bytes(b"damaged")
+    scan = read(folder, tolerate=("duplicates", "broken-files"))
+    told = {note.name: note.message for note in scan.source.notes}
+    assert {"duplicates", "broken-files"} <= set(told)
+    for message in told.values():
+        assert ("Smith" in message) == ("James" in message)
+        assert "Smith" not in without_names(message, (scan.source.name,))
+    assert " first '...' at " in without_names(told["duplicates"])

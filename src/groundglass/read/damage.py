@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import ImageFile
 
 from groundglass.errors import GroundglassError, UnreadableScanError
+from groundglass.read.wording import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def damage_explained(path: Path, expected: str) -> Iterator[None]:
             raise
         except MemoryError as error:
             raise UnreadableScanError(
-                f"found '{path.name}' too large for the memory, expected {expected}; "
+                f"found {quoted(path.name)} too large for the memory, expected {expected}; "
                 "check the size stated in its header"
             ) from error
         # Decoders of damaged bytes raise whatever they stumble over; all of it means the same.
@@ -48,7 +49,7 @@ def damage_explained(path: Path, expected: str) -> Iterator[None]:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise UnreadableScanError(
-                f"found '{path.name}' damaged ({_reason(error, path)}), expected {expected}; "
+                f"found {quoted(path.name)} damaged ({_reason(error, path)}), expected {expected}; "
                 "copy or export the file again"
             ) from error
     if caught:

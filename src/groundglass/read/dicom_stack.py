@@ -13,7 +13,7 @@ from groundglass.errors import UnreadableScanError
 from groundglass.read.dicom_slices import Slice
 from groundglass.read.grid import geometry_of
 from groundglass.read.oddities import Oddities
-from groundglass.read.wording import counted, plain
+from groundglass.read.wording import counted, plain, quoted
 
 OFF_GRID_MM = 0.1
 """How far a slice may lie from its place on an even grid: the rounding of positions in headers."""
@@ -91,7 +91,7 @@ def _without_doubles(
         oddities.tolerate(
             "duplicates",
             found=f"{counted(len(doubles), 'slice')} at a position that another one holds, first "
-            f"'{doubles[0].path.name}' at {_position(doubles[0])}",
+            f"{quoted(doubles[0].path.name)} at {_position(doubles[0])}",
             expected="one slice at each position",
             advice="put each reconstruction or time point in a folder of its own",
             done="the first at each position was kept",

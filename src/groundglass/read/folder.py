@@ -7,7 +7,7 @@ from pathlib import Path
 from groundglass.errors import UnreadableScanError
 from groundglass.read.content import SCAN_SUFFIXES, description_of, files_below, kind_of
 from groundglass.read.request import Request
-from groundglass.read.wording import counted
+from groundglass.read.wording import counted, quoted
 
 VOLUMES = ("nifti", "metaimage", "nrrd")
 
@@ -106,7 +106,7 @@ def _report_damage(contents: Contents, request: Request) -> None:
     damaged = contents.damaged
     if not damaged:
         return
-    listed = ", ".join(f"'{path.name}' is {description_of(path)}" for path in damaged[:3])
+    listed = ", ".join(f"{quoted(path.name)} is {description_of(path)}" for path in damaged[:3])
     request.oddities.tolerate(
         "broken-files",
         found=f"{counted(len(damaged), 'damaged file')} ({listed})",

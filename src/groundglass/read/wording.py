@@ -10,6 +10,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def quoted(name: str) -> str:
+    """A name in quotes for a note; an apostrophe in it is written so that it ends no quotes."""
+    return "'" + name.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}") + "'"
+
+
 def times(numbers: Iterable[float]) -> str:
     """Lengths or sizes along axes, such as ``2 x 0.75 x 0.75``."""
     return " x ".join(_written(number) for number in numbers)
