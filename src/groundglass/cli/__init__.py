@@ -1,6 +1,8 @@
 """The command line: ``groundglass COMMAND``."""
 
 import os
+import signal
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -80,8 +82,17 @@ def options(
     quiet(debug=debug)
 
 
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """End with exit code 143 on SIGTERM; temporary folders, which hold patient data, go."""
+    if signal.getsignal(number) is not _stop:  # a training has its own way, after the batch
+        return
+    signal.signal(number, signal.SIG_IGN)  # a second signal must not cut the clearing short
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _stop)
     # Threads that wait shall sleep: beside other programs, spinning slows a network fivefold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="groundglass")
