@@ -104,6 +104,18 @@ def test_a_folder_of_one_file_for_each_lobe_is_read(tmp_path):
     assert given.source == "named in the mask"
 
 
+def test_what_was_tolerated_of_the_files_of_a_folder_is_noted_once(tmp_path):
+    for lobe, name in TOTAL_SEGMENTATOR.items():
+        file = saved(tmp_path / f"{name}.nii.gz", int(lobe) == LOBES, "LAS")
+        image = nib.load(file)
+        image.set_qform(image.affine @ np.diag([1, -1, 1, 1]), code=1)
+        nib.save(image, file)
+    with pytest.raises(UnreadableScanError, match="tolerate conflicting-affines"):
+        read_lobes(tmp_path, SCAN, LUNGS)
+    given = read_lobes(tmp_path, SCAN, LUNGS, tolerate=("conflicting-affines",))
+    assert [note.name for note in given.notes] == ["conflicting-affines"]
+
+
 def test_a_folder_without_lobes_is_refused(tmp_path):
     saved(tmp_path / "heart.nii.gz", LOBES == 1)
     with pytest.raises(UnreadableScanError, match=r"lung_upper_lobe_left\.nii\.gz"):

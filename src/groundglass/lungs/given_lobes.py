@@ -123,8 +123,11 @@ def _of_folder(folder: Path, tolerate: Collection[str]) -> LabelMap:
             "for each lobe; give the folder that TotalSegmentator wrote, or one mask file"
         )
     together: hd.Volume | None = None
+    notes: list[Note] = []
     for lobe, file in files.items():
-        voxels = read_label_map(file, tolerate=tolerate).voxels
+        given = read_label_map(file, tolerate=tolerate)
+        voxels = given.voxels
+        notes += given.notes
         if together is None:
             together, found = voxels, np.zeros(voxels.shape, np.uint8)
             twice = np.zeros(voxels.shape, np.bool_)
@@ -139,7 +142,8 @@ def _of_folder(folder: Path, tolerate: Collection[str]) -> LabelMap:
     found[twice] = 0
     assert together is not None
     named = {int(lobe): (lobe.title,) for lobe in files if lobe is not None}
-    return LabelMap(together.with_array(found.astype(np.uint16)), named)
+    numbers = together.with_array(found.astype(np.uint16))
+    return LabelMap(numbers, named, tuple(dict.fromkeys(notes)))
 
 
 def _lobe(names: tuple[str, ...]) -> Lobe | None:
