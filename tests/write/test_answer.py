@@ -156,3 +156,15 @@ def test_boxes_of_a_deidentified_report_lie_on_the_scan_without_names():
     cleaned = deidentify(replace(report, detections=found))
     assert cleaned.detections.scan is cleaned.findings.scan
     assert samples.PATIENT.partition("^")[0] not in repr(cleaned.detections.scan.source)
+
+
+def test_the_map_of_a_radiograph_does_not_stay_beside_the_classes_of_a_scan(tmp_path):
+    for name in ("class_map.png", "report.csv"):
+        (tmp_path / name).write_bytes(b"groundglass")
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    write_answer(detected(), tmp_path)
+    assert (tmp_path / "class_map.png").exists()
+    write_answer(classified(), tmp_path)
+    assert not (tmp_path / "class_map.png").exists()
+    assert (tmp_path / "report.csv").exists()
+    assert (tmp_path / "mine.png").exists()

@@ -19,8 +19,9 @@ from groundglass.write.answer_sections import (
     detections_section,
     findings_of,
 )
-from groundglass.write.folder import move_in_when_done
+from groundglass.write.folder import move_in_when_done, results_named
 from groundglass.write.html import environment, facts, provenance_rows
+from groundglass.write.radiograph import MAP
 from groundglass.write.record import (
     NoteRecord,
     ScanRecord,
@@ -89,7 +90,7 @@ def write_answer(answer: Answer, folder: Path) -> list[Path]:
 
     Boxes give ``detections.html``, ``detections.json``, ``detections.csv`` (a row for each box)
     and ``detected_lesions.csv`` (a row for each lesion); classes ``classification.html`` and
-    ``classification.json``.
+    ``classification.json``. The map of a radiograph that was classified before goes.
 
     Args:
         answer: Boxes or classes.
@@ -102,7 +103,8 @@ def write_answer(answer: Answer, folder: Path) -> list[Path]:
         OutputError: If the folder cannot be written, or a file of the user is in the way. The
             folder is then as it was.
     """
-    return move_in_when_done(folder, lambda at: _make(answer, at))
+    obsolete = results_named(folder, (MAP,)) if answer.detections is None else ()
+    return move_in_when_done(folder, lambda at: _make(answer, at), obsolete)
 
 
 def answer_page(answer: Answer) -> str:
