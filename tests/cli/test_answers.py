@@ -100,3 +100,19 @@ def test_a_system_that_does_not_answer_is_refused_before_anything_is_read(comman
     result = run(command, "no-such-scan", "--system", "baseline_unet", "--out", tmp_path)
     assert result.exit_code == 1
     assert f"baseline_unet', which does not {command} (it can segment)" in result.stderr
+
+
+def test_a_series_of_a_radiograph_is_refused(oracle, monkeypatch, tmp_path):
+    monkeypatch.setattr("groundglass.radiographs.wants_radiograph", lambda *_: True)
+    result = run("classify", "chest.png", "--system", "oracle", "--series", "3")
+    assert result.exit_code == 1
+    assert "found the series '3' asked of a radiograph, which has none" in result.stderr
+
+
+def test_a_way_to_find_the_lungs_of_volumes_is_refused_for_pictures(tmp_path):
+    pictures = write_phantom(make_phantom(0, shape=(8, 96, 96)), tmp_path, "pictures")
+    tolerate = ("--tolerate", "soft-tissue-window", "--tolerate", "radiograph")
+    result = run("lungs", pictures, "--lungs", "hull", "--out", tmp_path / "out", *tolerate)
+    assert result.exit_code == 1
+    assert "the lungs of pictures asked for by 'hull', which needs a volume" in result.stderr
+    assert not (tmp_path / "out").exists()

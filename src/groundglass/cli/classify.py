@@ -8,6 +8,7 @@ import typer
 from groundglass.cli.console import progress_bar, quiet_native_libraries, say_json
 from groundglass.cli.detect import NamedSystem
 from groundglass.cli.options import Device, Json, ScanPath, Series, Tolerate
+from groundglass.errors import UnreadableScanError
 
 commands = typer.Typer()
 
@@ -41,6 +42,11 @@ def classify(
         check_folder(out)
     quiet_native_libraries()
     if wants_radiograph(scan, system):
+        if series is not None:
+            raise UnreadableScanError(
+                f"found the series '{series}' asked of a radiograph, which has none, expected a "
+                "folder of CT series; leave --series out"
+            )
         _classify_radiograph(scan, system, out, tolerate or [], device, as_json=as_json)
         return
     with progress_bar() as progress:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.errors import NotMeasurableError
 from groundglass.lungs import LUNG_METHODS, find_lungs
 from groundglass.lungs.dense import Look, add_dense_lung
 from groundglass.mask import Mask
@@ -58,8 +59,14 @@ def find_scan_lungs(
 
     Raises:
         EmptyMaskError: If a volume has no lung.
+        NotMeasurableError: If a method for volumes is asked for pictures.
     """
     if isinstance(scan, CTSlices):
+        if method != DEFAULT_LUNGS:
+            raise NotMeasurableError(
+                f"the lungs of pictures asked for by '{method}', which needs a volume",
+                "a CT volume, or no --lungs for pictures: a network finds their lungs",
+            )
         return _of_pictures(scan, segmenter, device, progress)
     if method == COMPLETED:
         lungs, notes = find_lungs(scan)
