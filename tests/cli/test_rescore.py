@@ -47,3 +47,9 @@ def test_a_folder_without_results_is_refused_in_one_line(tmp_path):
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert "report.json" in done.stderr
+
+
+def test_a_series_without_a_scan_is_wrong_usage(tmp_path):
+    done = run("rescore", tmp_path, "--lesions", tmp_path / "edited.nii.gz", "--series", "3")
+    assert done.exit_code == 2
+    assert "--series needs --scan" in done.stderr

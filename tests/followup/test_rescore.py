@@ -11,7 +11,7 @@ import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
 from groundglass.data.phantom import make_phantom
 from groundglass.data.phantom_files import write_nifti
 from groundglass.deidentify import deidentify
-from groundglass.errors import GeometryError, OutputError, UnreadableScanError
+from groundglass.errors import GeometryError, OutputError, UnknownNameError, UnreadableScanError
 from groundglass.followup.rescore import rescore, write_rescored
 from groundglass.followup.result_folder import read_result
 from groundglass.labels import Lesion, Lung
@@ -133,7 +133,7 @@ def test_a_result_without_names_stays_without_them(tmp_path):
     named = {"series": "okonkwo", "tolerate": "thick-slices"}
     folder, _ = result(tmp_path, scan=scan, change=lambda r: deidentify(with_settings(r, named)))
     file = edited(folder, right_lung_consolidated, name="okonkwo.nii.gz")
-    report = rescore(folder, file, scan=scan, by="N. Okonkwo")
+    report = rescore(folder, file, scan=scan, series="1", by="N. Okonkwo")
     out = {"of": folder, "spare": file}
     files = write_rescored(report, tmp_path / "out", formats=(*FORMATS, "html"), **out)
     before = read_record(folder / "report.json")
@@ -148,6 +148,20 @@ def test_a_result_without_names_stays_without_them(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
     with pytest.raises(OutputError, match="without headers, and so no series"):
         write_rescored(report, tmp_path / "out", formats=("seg",), **out)
+
+
+def test_a_nameless_result_of_one_series_needs_to_be_told_which(tmp_path):
+    scan = store(tmp_path / "scan")
+    lung = {"series": "phantom", "tolerate": "thick-slices"}
+    folder, _ = result(tmp_path, scan=scan, change=lambda r: deidentify(with_settings(r, lung)))
+    file = edited(folder, nothing)
+    with pytest.raises(UnreadableScanError, match="name it with --series as when it was analyzed"):
+        rescore(folder, file, scan=scan)
+    with pytest.raises(UnknownNameError, match="unknown series 'soft tissue'"):
+        rescore(folder, file, scan=scan, series="soft tissue")
+    number = str(pydicom.dcmread(next(scan.iterdir())).SeriesNumber)
+    assert "mean_lung_density_hu" in values(rescore(folder, file, scan=scan, series=number))
+    assert values(rescore(folder, file))
 
 
 def with_settings(report, settings):

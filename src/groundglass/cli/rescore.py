@@ -7,7 +7,7 @@ import typer
 
 from groundglass.cli.analyze import known_formats
 from groundglass.cli.console import quiet_native_libraries, say_json
-from groundglass.cli.options import Json
+from groundglass.cli.options import Json, Series
 from groundglass.write import DEFAULT_FORMATS, FORMATS
 
 commands = typer.Typer()
@@ -41,6 +41,7 @@ def rescore(
             show_default=False,
         ),
     ] = None,
+    series: Series = None,
     by: Annotated[
         str, typer.Option("--by", help="Who corrected the lesions.", metavar="NAME")
     ] = "",
@@ -82,10 +83,12 @@ def rescore(
     from groundglass.write import check_folder
     from groundglass.write.record import record_of
 
+    if series is not None and scan is None:
+        raise typer.BadParameter("--series needs --scan.")
     target = out or folder
     check_folder(target)
     quiet_native_libraries()
-    report = rescore(folder, lesions, scan=scan, by=by, labels=known_labels(labels))
+    report = rescore(folder, lesions, scan=scan, series=series, by=by, labels=known_labels(labels))
     files = write_rescored(report, target, of=folder, spare=lesions, formats=formats)
     say_report(report, files)
     if as_json:

@@ -44,6 +44,7 @@ def rescore(
     lesions: Path,
     *,
     scan: Path | None = None,
+    series: str | None = None,
     by: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> Report:
@@ -60,6 +61,7 @@ def rescore(
         lesions: Corrected mask: NIfTI, NRRD, MetaImage or DICOM Segmentation on the same grid.
         scan: The scan that was analyzed; without it, scores that need Hounsfield units are left
             out.
+        series: Series to read from the scan; by default the one that the result was asked of.
         by: Who corrected.
         labels: Meaning of names and numbers that are not ours, such as ``{"5": "ground-glass"}``.
 
@@ -68,7 +70,7 @@ def rescore(
         GeometryError: If the mask or the scan lies on another grid.
         ConfigError: If ``labels`` gives a meaning that is no lesion.
     """
-    before = read_result(folder, scan)
+    before = read_result(folder, scan, series)
     found = before.findings
     numbers, notes = read_lesions(lesions, found.lungs.voxels.get_geometry(), labels)
     after = replace(found, lesions=Mask.on(found.scan, numbers, found.lesions.labels))

@@ -54,17 +54,19 @@ def quality_of(result: Result) -> Quality | None:
     return None if told is None else Quality(checks=tuple(told.checks))
 
 
-def read_result(folder: Path, scan: Path | None = None) -> Result:
+def read_result(folder: Path, scan: Path | None = None, series: str | None = None) -> Result:
     """The results that ``groundglass analyze`` wrote into a folder.
 
     Args:
         folder: Folder with ``report.json`` and the masks of a CT volume.
         scan: The scan that was analyzed, wherever it lies now; without it there are no
             Hounsfield units.
+        series: Series to read from it; by default the one that the result was asked of.
 
     Raises:
-        UnreadableScanError: If the folder holds no results of a volume, a mask is missing, or the
-            masks are not those that the record counted.
+        UnreadableScanError: If the folder holds no results of a volume, a mask is missing, the
+            masks are not those that the record counted, or the result was asked of a series that
+            de-identification took the name of.
         GeometryError: If the scan is another one than the result is of.
     """
     record = read_record(folder / RECORD)
@@ -75,7 +77,7 @@ def read_result(folder: Path, scan: Path | None = None) -> Result:
         )
     stored = {name: _stored(folder, name) for name in MASKS if _is_expected(record, name)}
     own = stored["lungs"].get_geometry()
-    grid = _grid(record, own) if scan is None else _scan(record, own, scan)
+    grid = _grid(record, own) if scan is None else _scan(record, own, scan, series)
     masks = {
         name: Mask.on(grid, placed(volume, grid.voxels.get_geometry(), name).array, MASKS[name])
         for name, volume in stored.items()
@@ -115,7 +117,7 @@ def _grid(record: ReportRecord, own: hd.VolumeGeometry) -> CTScan:
     return CTGrid.on(own.to_patient_orientation(AXES), _source(record, own))
 
 
-def _scan(record: ReportRecord, own: hd.VolumeGeometry, path: Path) -> CTScan:
+def _scan(record: ReportRecord, own: hd.VolumeGeometry, path: Path, series: str | None) -> CTScan:
     """The scan, read with the settings of the result; refused where it is another one.
 
     Of a result that was de-identified the scan lends its Hounsfield units alone: its name and
@@ -123,7 +125,13 @@ def _scan(record: ReportRecord, own: hd.VolumeGeometry, path: Path) -> CTScan:
     """
     settings = record.provenance.settings
     nameless = SETTING in settings
-    series = None if nameless else settings.get("series")
+    if nameless and "series" in settings and series is None:
+        raise UnreadableScanError(
+            f"found the de-identified result '{record.scan.name}' of one series of several, which "
+            f"it no longer names, expected to be told which one of '{path.name}' it is; name it "
+            "with --series as when it was analyzed, or leave --scan out"
+        )
+    series = series or (None if nameless else settings.get("series"))
     scan = read(path, series=series, tolerate=settings.get("tolerate", "").split())
     grid = own.to_patient_orientation(AXES)
     if not isinstance(scan, CTScan) or not same_place(scan.voxels.get_geometry(), grid):
