@@ -103,6 +103,15 @@ def test_a_format_that_the_scan_does_not_allow_is_refused_once_it_is_read(asked,
     assert asked == {}
 
 
+def test_a_nameless_result_is_not_written_beside_earlier_versions(asked, tmp_path):
+    (tmp_path / "versions" / "1").mkdir(parents=True)
+    result = run("analyze", "scan", "--out", tmp_path, "--deidentify")
+    assert result.exit_code == 1
+    assert "found results from before a correction" in result.stderr
+    assert asked == {}
+    assert run("analyze", "scan", "--out", tmp_path).exit_code == 0
+
+
 def test_the_defaults_are_those_of_the_library():
     parameters = inspect.signature(analyze_function).parameters
     assert parameters["system"].default == DEFAULT_SYSTEM

@@ -164,6 +164,17 @@ def test_a_nameless_result_of_one_series_needs_to_be_told_which(tmp_path):
     assert values(rescore(folder, file))
 
 
+def test_a_nameless_result_does_not_go_beside_versions_of_another(tmp_path):
+    folder, _ = result(tmp_path, change=deidentify)
+    file = edited(folder, nothing)
+    (tmp_path / "out" / "versions" / "1").mkdir(parents=True)
+    with pytest.raises(OutputError, match="may name the patient, expected none beside"):
+        write_rescored(rescore(folder, file), tmp_path / "out", of=folder, spare=file)
+    write_rescored(rescore(folder, file), folder, of=folder, spare=file, formats=FORMATS)
+    write_rescored(rescore(folder, file), folder, of=folder, spare=file, formats=FORMATS)
+    assert (folder / "versions" / "2" / "report.json").is_file()
+
+
 def with_settings(report, settings):
     provenance = report.provenance.model_copy(update={"settings": settings})
     return replace(report, provenance=provenance)
@@ -285,6 +296,21 @@ def test_the_corrected_mask_is_not_taken_for_an_earlier_result(own):
     write_rescored(rescore(own, inside), own, of=own, spare=inside, formats=FORMATS)
     assert inside.is_file()
     assert not (own / "versions/1/edited.nii.gz").exists()
+
+
+def test_masks_of_other_readers_are_not_taken_for_earlier_results(own):
+    theirs = {name: edited(own, all_gone, name) for name in ("a.nii.gz", "b.nii.gz")}
+    inside = {name: file.replace(own / name) for name, file in theirs.items()}
+    (own / "notes.txt").write_text("how groundglass did")
+    spare = inside["a.nii.gz"]
+    write_rescored(rescore(own, spare), own, of=own, spare=spare, formats=FORMATS)
+    assert inside["b.nii.gz"].is_file()
+    assert (own / "notes.txt").is_file()
+    kept = sorted(file.name for file in (own / "versions/1").iterdir())
+    assert kept == sorted(
+        ["report.json", "report.csv", "labels.json"]
+        + [f"{name}.nii.gz" for name in ("lungs", "lesions", "lobes", "regions")]
+    )
 
 
 def test_the_corrected_mask_is_never_overwritten(own, tmp_path):

@@ -3,9 +3,10 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from groundglass.errors import OutputError, UnknownNameError
 from groundglass.write import FORMATS, earlier_results, html, write, write_lungs, write_masks
@@ -68,6 +69,47 @@ def test_results_in_other_formats_go_and_files_of_the_user_stay(tmp_path):
     write(later, tmp_path, ["json"])
     assert not (tmp_path / "lesions").exists()
     assert {p for p in tmp_path.rglob("*") if p.is_file()} == {tmp_path / "report.json", *mine}
+
+
+def test_answers_and_comparisons_of_an_earlier_run_go(tmp_path):
+    answers = ["detections.html", "detections.json", "detections.csv", "detected_lesions.csv"]
+    answers += ["classification.html", "classification.json", "class_map.png"]
+    answers += ["comparison.html", "comparison.json", "comparison.csv"]
+    for name in answers:
+        (tmp_path / name).write_bytes(b"of another scan, by groundglass")
+    write(report(), tmp_path, ["csv"])
+    assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
+
+
+def redrawn(file):
+    """One voxel or pixel more, by a program that keeps the header."""
+    if file.suffix == ".png":
+        with Image.open(file) as picture:
+            pixels, told = np.array(picture), PngImagePlugin.PngInfo()
+            told.add_text("Software", picture.info["Software"])
+        pixels[0, 0] = 1
+        Image.fromarray(pixels).save(file, pnginfo=told)
+        return
+    image = nib.load(file)
+    voxels = np.asarray(image.dataobj).copy()
+    voxels[0, 0, 0] = 1
+    nib.save(nib.Nifti1Image(voxels, image.affine, image.header), file)
+
+
+@pytest.mark.parametrize(
+    ("found", "name"), [(volume(), "lesions.nii.gz"), (pictures(("a",)), "lesions/a.png")]
+)
+def test_a_mask_that_was_changed_since_is_never_overwritten(tmp_path, found, name):
+    mask = tmp_path / name
+    write_masks(found, tmp_path)
+    redrawn(mask)
+    drawn = mask.read_bytes()
+    for _ in range(2):
+        with pytest.raises(OutputError, match="or which was changed since"):
+            write(report(found), tmp_path)
+        assert mask.read_bytes() == drawn
+        write(report(found), tmp_path, ["json"])
+        assert {p for p in tmp_path.rglob("*") if p.is_file()} == {mask, tmp_path / "report.json"}
 
 
 def test_withheld_numbers_take_those_of_an_earlier_run_away(tmp_path):

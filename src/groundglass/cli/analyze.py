@@ -91,7 +91,7 @@ def analyze(
 
     formats = [*formats, "radiomics"] if radiomics and "radiomics" not in formats else formats
     check_folder(out)
-    without_identity = deidentification(deidentify, dates, key_file)
+    without_identity = deidentification(deidentify, dates, key_file, out)
     quiet_native_libraries()
     with progress_bar() as progress:
         report = analyze(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundglass.deidentify import DATES, check, deidentify, read_key
+from groundglass.deidentify import DATES, check, deidentify, read_key, refuse_versions
 
 if TYPE_CHECKING:
     from groundglass.report import Report
@@ -42,9 +42,9 @@ KeyFile = Annotated[
 
 
 def deidentification(
-    wanted: bool, dates: str | None, key_file: Path | None
+    wanted: bool, dates: str | None, key_file: Path | None, out: Path
 ) -> "Callable[[Report], Report]":
-    """What is done to a report before it is written; checked now, before the long work."""
+    """What is done to a report before it is written to a folder; checked before the long work."""
     if not wanted:
         if dates is not None or key_file is not None:
             raise typer.BadParameter("--dates and --key-file need --deidentify.")
@@ -54,4 +54,5 @@ def deidentification(
     key = None if key_file is None else read_key(key_file)
     chosen = dates or next(iter(DATES))
     check(chosen, key)
+    refuse_versions(out)
     return partial(deidentify, dates=chosen, key=key)

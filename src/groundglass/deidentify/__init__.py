@@ -9,13 +9,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.errors import ConfigError, OutputError, UnknownNameError
 from groundglass.extras import need
+from groundglass.write import VERSIONS
 
 if TYPE_CHECKING:  # the list of choices is asked for by `--help`, which must not wait for numpy
     from groundglass.report import Report
 
-__all__ = ["DATES", "LEAST_KEY_BYTES", "SETTING", "check", "deidentify", "read_key"]
+__all__ = [
+    "DATES",
+    "LEAST_KEY_BYTES",
+    "SETTING",
+    "check",
+    "deidentify",
+    "read_key",
+    "refuse_versions",
+]
 
 SETTING = "deidentify"
 """Stands among the settings of a report that was de-identified."""
@@ -76,6 +85,23 @@ def deidentify(report: "Report", dates: str = "remove", key: bytes | None = None
     from groundglass.deidentify.report import without_identity
 
     return without_identity(report, dates, key)
+
+
+def refuse_versions(folder: Path) -> None:
+    """Make sure that a de-identified result will not lie beside earlier ones that name the patient.
+
+    Args:
+        folder: Where the result is to go; need not exist.
+
+    Raises:
+        OutputError: If the folder holds results from before a correction.
+    """
+    if (folder / VERSIONS).exists():
+        raise OutputError(
+            f"found results from before a correction in '{folder / VERSIONS}', which may name the "
+            "patient, expected none beside a de-identified result; move them away or name another "
+            "folder"
+        )
 
 
 def read_key(file: Path) -> bytes:

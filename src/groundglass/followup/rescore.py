@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.deidentify import SETTING
+from groundglass.deidentify import SETTING, refuse_versions
 from groundglass.deidentify.notes import without_names
 from groundglass.errors import OutputError
 from groundglass.findings import Findings
@@ -23,15 +23,18 @@ from groundglass.scan import Note
 from groundglass.score import Score
 from groundglass.severity.intervals import score_with_intervals
 from groundglass.version import __version__
-from groundglass.write import DEFAULT_FORMATS, check_formats, earlier_results, make_formats
-from groundglass.write.folder import keep, move_in_when_done, results_in
+from groundglass.write import (
+    DEFAULT_FORMATS,
+    VERSIONS,
+    check_formats,
+    earlier_results,
+    make_formats,
+)
+from groundglass.write.folder import keep, move_in_when_done
 
 BOTH = "both lungs"
 
 OPACITY_NUMBERS = [int(kind) for kind in OPACITIES]
-
-VERSIONS = "versions"
-"""Folder for the results as they were before each correction, numbered from 1."""
 
 NOTE = "corrected"
 
@@ -129,8 +132,9 @@ def write_rescored(
 
     Raises:
         UnknownNameError: If a format does not exist.
-        OutputError: If the scan does not allow a format, the folder cannot be written, or a result
-            would take the place of the corrected mask. The folder is then as it was.
+        OutputError: If the scan does not allow a format, the folder cannot be written, a result
+            would take the place of the corrected mask, or a de-identified one would come beside
+            earlier versions of another. The folder is then as it was.
     """
     check_formats(formats, report.findings.scan)
 
@@ -141,9 +145,11 @@ def write_rescored(
 
     spared = spare.resolve()
     if folder.resolve() != of.resolve():
+        if SETTING in report.provenance.settings:
+            refuse_versions(folder)
         obsolete = [n for n in earlier_results(folder) if (folder / n).resolve() != spared]
         return move_in_when_done(folder, make_results, obsolete)
-    earlier = [name for name in results_in(folder) if (folder / name).resolve() != spared]
+    earlier = [name for name in earlier_results(folder) if (folder / name).resolve() != spared]
     number = 1
     while (folder / VERSIONS / str(number)).exists():
         number += 1
@@ -151,8 +157,8 @@ def write_rescored(
 
     def make(at: Path) -> list[Path]:
         made = make_results(at)
-        (at / version).mkdir(parents=True)
         for name in earlier:
+            (at / version / name).parent.mkdir(parents=True, exist_ok=True)
             keep(folder / name, at / version / name)
         return [*made, *(at / version / name for name in earlier)]
 

@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_FORMATS",
     "FORMATS",
     "RESULTS",
+    "VERSIONS",
     "Format",
     "check_folder",
     "check_formats",
@@ -119,8 +120,15 @@ RESULTS = (
     *("lungs/*.png", "lesions/*.png"),
     *("segmentation.dcm", "segmentation_lobes.dcm", "labelmap_*.dcm", "structured_report.dcm"),
     *("key_images.dcm", "key_slice_*.dcm", "structure_set.dcm", "report_pdf.dcm"),
+    *("detections.html", "detections.json", "detections.csv", "detected_lesions.csv"),
+    *("classification.html", "classification.json", "class_map.png"),
+    *("comparison.html", "comparison.json", "comparison.csv"),
 )
-"""Every file that some format writes; ``*`` stands for any part of a name."""
+"""Every file that some format writes, and those of answers and comparisons, which may be of another
+scan as well; ``*`` stands for any part of a name."""
+
+VERSIONS = "versions"
+"""Folder for the results as they were before each correction by a reader, numbered from 1."""
 
 DEFAULT_FORMATS = ("html", "json", "csv", "nifti")
 """What is written where nothing is asked for; every scan allows them."""

@@ -1,13 +1,16 @@
 """All or nothing: results are made in a hidden folder and moved in when all are done."""
 
 import gzip
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from groundglass.errors import OutputError
 
@@ -15,6 +18,11 @@ MARK = b"groundglass"
 """Stands near the beginning of every file that is written, so that it can be told as ours."""
 
 _MARK_WITHIN_BYTES = 4096
+_NIFTI_HEADER_BYTES = 348
+_SUM_DIGITS = 16
+
+_MASK_MARK = re.compile(MARK + rb" \S+ ([0-9a-f]{%d})(?![0-9a-f])" % _SUM_DIGITS)
+"""A mask tells the checksum of its voxels: programs that edit it keep the header."""
 
 
 def check_folder(folder: Path) -> None:
@@ -154,12 +162,6 @@ def _missing_parents(target: Path) -> list[Path]:
     return [parent for parent in reversed(target.parents) if not parent.exists()]
 
 
-def results_in(folder: Path) -> list[Path]:
-    """Files of a folder that groundglass wrote, without those of its subfolders, by their names."""
-    files = (file for file in sorted(folder.iterdir()) if file.is_file())
-    return [file.relative_to(folder) for file in files if _is_ours(file)]
-
-
 def results_named(folder: Path, patterns: Collection[str]) -> list[Path]:
     """Files of a folder that groundglass wrote under the given names, by their paths within it.
 
@@ -192,18 +194,36 @@ def _refuse_a_file_of_the_user(target: Path) -> None:
         )
     if os.path.lexists(target) and not _is_ours(target):
         raise OutputError(
-            f"found '{target}', which groundglass did not write, expected nothing or an earlier "
-            "result; move it away or name another folder"
+            f"found '{target}', which groundglass did not write or which was changed since, "
+            "expected nothing or an earlier result; move it away or name another folder"
         )
 
 
+def voxel_sum(stream: BinaryIO) -> str:
+    """Checksum of what follows the header of a NIfTI file, or of the packed pixels of a PNG.
+
+    Args:
+        stream: The file at its beginning, not packed.
+    """
+    start = stream.read(_MARK_WITHIN_BYTES)
+    stream.seek(start.find(b"IDAT") if b"IDAT" in start else _NIFTI_HEADER_BYTES)
+    found = hashlib.sha256()
+    while block := stream.read(2**20):
+        found.update(block)
+    return found.hexdigest()[:_SUM_DIGITS]
+
+
 def _is_ours(file: Path) -> bool:
-    with file.open("rb") as stream:
-        start = stream.read(_MARK_WITHIN_BYTES)
-    if file.suffix == ".gz" and start.startswith(b"\x1f\x8b"):
+    with file.open("rb") as raw:
+        packed = file.suffix == ".gz" and raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
         try:
-            with gzip.open(file) as stream:
-                start = stream.read(_MARK_WITHIN_BYTES)
+            start = stream.read(_MARK_WITHIN_BYTES)
+            told = _MASK_MARK.search(start) if file.suffix in (".gz", ".png") else None
+            if told is None:
+                return MARK in start
+            stream.seek(0)
+            return voxel_sum(stream) == told[1].decode()
         except (EOFError, gzip.BadGzipFile, zlib.error):
             return False
-    return MARK in start

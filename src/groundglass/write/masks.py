@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from groundglass.mask import Mask
 from groundglass.report import Report
 from groundglass.scan import CTScan, Scan
 from groundglass.version import __version__
+from groundglass.write.folder import voxel_sum
 from groundglass.write.wording import file_names
 
 WRITTEN_BY = f"groundglass {__version__}"
@@ -59,7 +61,7 @@ def make_masks(scan: Scan, masks: Mapping[str, Mask], folder: Path) -> list[Path
     for name, mask in masks.items():
         if isinstance(scan, CTScan):
             files.append(folder / f"{name}.nii.gz")
-            nib.save(nifti_image(mask, scan), files[-1])
+            _save_volume(nifti_image(mask, scan), files[-1])
         else:
             names = dict(zip(scan.names, file_names(scan.names), strict=True))
             renamed = {given: file for given, file in names.items() if given != file}
@@ -108,14 +110,26 @@ def _laid_into(volume: hd.Volume, stored: hd.VolumeGeometry) -> hd.Volume:
     return stored.with_array(turned.array)
 
 
+def _save_volume(image: Any, file: Path) -> None:
+    image.header["descrip"] = f"{WRITTEN_BY} {voxel_sum(BytesIO(image.to_bytes()))}"
+    nib.save(image, file)
+
+
 def _make_pictures(mask: Mask, names: list[str], folder: Path) -> list[Path]:
     folder.mkdir()
-    marked = PngImagePlugin.PngInfo()
-    marked.add_text("Software", WRITTEN_BY)
     files = [folder / f"{name}.png" for name in names]
     for file, pixels in zip(files, mask.slices, strict=True):
-        Image.fromarray(np.asarray(pixels)).save(file, pnginfo=marked)
+        _save_picture(Image.fromarray(np.asarray(pixels)), file)
     return files
+
+
+def _save_picture(picture: Image.Image, file: Path) -> None:
+    plain = BytesIO()
+    picture.save(plain, "png")
+    plain.seek(0)
+    marked = PngImagePlugin.PngInfo()
+    marked.add_text("Software", f"{WRITTEN_BY} {voxel_sum(plain)}")
+    picture.save(file, pnginfo=marked)
 
 
 def _legend(masks: Mapping[str, Mask], renamed: dict[str, str]) -> str:
