@@ -24,7 +24,11 @@ from groundglass.systems import load_system
 from groundglass.systems.card import home, load_card, read_card, write_card
 from groundglass.systems.specialized_streams.effusion import add_effusion
 from groundglass.systems.specialized_streams.join import join_runs
-from groundglass.systems.specialized_streams.losses import manifestation_loss, stream_loss
+from groundglass.systems.specialized_streams.losses import (
+    any_opacity_loss,
+    manifestation_loss,
+    stream_loss,
+)
 from groundglass.systems.specialized_streams.network import Recognition
 from groundglass.systems.specialized_streams.pictures import (
     EnhancedPictures,
@@ -193,6 +197,28 @@ def test_a_stream_learns_from_its_own_manifestation_alone() -> None:
     stream_loss(alone, lesions, labels[:1]).backward()
     assert alone.grad is not None
     torch.testing.assert_close(alone.grad[0, 0], logits.grad[0, 0])
+
+
+def test_a_lesion_of_unknown_kind_asks_for_one_stream_or_another() -> None:
+    labels = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION, Lesion.PLEURAL_EFFUSION)
+    hidden = torch.tensor([[[0, 3], [0, 3]]], dtype=torch.uint8)
+    logits = torch.full((1, 3, 2, 2), -1.0, requires_grad=True)
+    any_opacity_loss(logits, hidden, labels).backward()
+    assert logits.grad is not None
+    assert (logits.grad[0, :2, :, 1] < 0).all()  # both may rise
+    assert (logits.grad[0, :2, :, 0] > 0).all()
+    assert not logits.grad[0, 2].any()  # effusion is no opacity
+
+    def loss(first: float, second: float) -> float:
+        pair = torch.full((1, 2, 2, 2), -20.0)
+        pair[0, :, :, 1] = torch.tensor([first, second])[:, None]
+        return float(any_opacity_loss(pair, hidden, labels[:2]))
+
+    assert loss(20, -20) == pytest.approx(0, abs=1e-4)
+    assert loss(-20, 20) == pytest.approx(0, abs=1e-4)
+    assert loss(-20, -20) > 5
+    named = torch.tensor([[[0, 1], [0, 2]]], dtype=torch.uint8)
+    assert any_opacity_loss(logits, named, labels).item() == 0
 
 
 def test_slices_that_name_manifestations_are_drawn_more_often(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from groundglass.data.case import UNKNOWN
-from groundglass.labels import Lesion
+from groundglass.labels import OPACITIES, Lesion
 from groundglass.losses import known_bce_loss, soft_dice_loss
 
 
@@ -65,6 +65,32 @@ def stream_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> 
         one = logits[:, channel : channel + 1]
         losses.append(known_bce_loss(one, target, known) + soft_dice_loss(one, target, known))
     return torch.stack(losses).sum()
+
+
+def any_opacity_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
+    """Cross-entropy and soft Dice of opacity by one stream or another, where kinds are not told.
+
+    The chance that a stream sees opacity is taken for independent of the others' (a noisy or). On
+    slices whose lesions have a kind, or with no stream of opacity, 0. Ours, not the paper's.
+
+    Args:
+        logits: (batch, manifestation, row, column).
+        lesions: (batch, row, column).
+        labels: Manifestations, in the order of the logits.
+    """
+    channels = [k for k, label in enumerate(labels) if label in OPACITIES]
+    hides = (lesions == Lesion.UNSPECIFIED).flatten(1).any(1)
+    if not channels or not hides.any():
+        return logits.sum() * 0
+    none = functional.logsigmoid(-logits[hides][:, channels].float()).sum(1, keepdim=True)
+    some = (-torch.expm1(none)).clamp_min(torch.finfo(none.dtype).tiny).log()
+    of_slices = lesions[hides][:, None]
+    known = of_slices != UNKNOWN
+    target = (known & (of_slices > 0) & (of_slices <= Lesion.UNSPECIFIED)).float()
+    either = some - none
+    return known_bce_loss(either, target, known.float()) + soft_dice_loss(
+        either, target, known.float()
+    )
 
 
 def _target(lesions: Tensor, label: Lesion) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from groundglass.networks.encoder import start_encoder
 from groundglass.systems.card import Card
 from groundglass.systems.specialized_streams.features import FixedViews
 from groundglass.systems.specialized_streams.losses import (
+    any_opacity_loss,
     kinds_known,
     manifestation_loss,
     presence,
@@ -68,6 +69,8 @@ class Config(RunConfig):
             2 consolidation, 3 any opacity, 4 pleural effusion.
         kinds_weight: How much more often a slice is drawn whose mask names the manifestation of all
             that it shows, where streams also learn from masks that do not.
+        any_opacity: Whether a lesion of unknown manifestation teaches the streams that one of them
+            has to see it, whichever.
         filters: Kernels of each convolution of the manifestation network.
         shared: Whether one network finds all manifestations, in place of one for each.
         decoder_channels: Channels of DeepLab's decoder.
@@ -85,6 +88,7 @@ class Config(RunConfig):
         default=(Lesion.GROUND_GLASS, Lesion.CONSOLIDATION), min_length=1
     )
     kinds_weight: float = Field(default=1.0, gt=0.0)
+    any_opacity: bool = False
     filters: tuple[int, ...] = (16, 32, 64, 64)
     shared: bool = False
     decoder_channels: int = 256
@@ -276,6 +280,8 @@ class Module(SystemModule):
             loss = manifestation_loss(logits, batch["lesions"], self.config.labels)
         else:
             loss = stream_loss(logits, batch["lesions"], self.config.labels)
+            if self.config.any_opacity:
+                loss = loss + any_opacity_loss(logits, batch["lesions"], self.config.labels)
         return {"loss": loss}
 
     def on_validation_epoch_start(self) -> None:
