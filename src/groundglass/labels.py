@@ -1,7 +1,7 @@
 """Label numbers, names and colors of lungs and lesions: the only place they are defined."""
 
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 
 class Label(IntEnum):
@@ -67,6 +67,19 @@ class Lesion(Label):
 
 OPACITIES = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION, Lesion.UNSPECIFIED)
 """The lesions that count as opacified lung; an effusion lies outside the lung."""
+
+
+def is_opacity(lesions: Any) -> Any:
+    """Where a mask of ``Lesion`` numbers shows opacified lung, of whatever kind.
+
+    Args:
+        lesions: Array or tensor of any shape; numbers that are none of ``Lesion``, such as that for
+            unknown, are no opacity.
+
+    Returns:
+        Boolean, of the same kind and shape.
+    """
+    return (lesions > 0) & (lesions <= max(OPACITIES))
 
 
 class Region(Label):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from groundglass.data.cohort import UNKNOWN
-from groundglass.errors import ConfigError
+from groundglass.data.cohort import UNKNOWN, Cohort
+from groundglass.errors import CohortError, ConfigError
 from groundglass.labels import Lesion
 from groundglass.networks.encoder import build_encoder, channels_of, start_encoder
 from groundglass.scan import CTSlices
@@ -206,6 +206,22 @@ def test_slices_without_a_mask_are_not_judged() -> None:
     assert set(known) == {"lesion"}
 
 
+def test_a_second_network_that_would_stay_untrained_is_refused() -> None:
+    with pytest.raises(ConfigError, match="would stay untrained"):
+        Config.load(SMOKE, KINDS)
+
+
+def test_slices_without_a_mask_are_not_drawn(cohort_table: Path) -> None:
+    cases = list(Cohort.read([cohort_table]).split("train"))
+    config = Config.load(SMOKE, ["draws_per_epoch=64"])
+    unmasked = [case.model_copy(update={"lesions": None}) for case in cases[1:]]
+    loader = Module.train_data(config, [cases[0], *unmasked])
+    assert len(loader.dataset) == 1
+    assert list(Module.with_truth(config, [cases[0], *unmasked])) == [cases[0]]
+    with pytest.raises(CohortError, match="lesions"):
+        Module.train_data(config, unmasked)
+
+
 def test_kinds_need_a_second_network() -> None:
     with pytest.raises(ConfigError, match="set kinds"):
         Module.start(Config.load(SMOKE, ["stage=kinds"]), [])
@@ -234,4 +250,4 @@ def test_both_stages_make_a_system_that_tells_kinds(
 
 def test_the_network_of_a_config_has_a_second_part_only_where_asked_for() -> None:
     assert build_network(Config.load(SMOKE, [])).kinds is None
-    assert build_network(Config.load(SMOKE, KINDS)).kinds is not None
+    assert build_network(Config.load(SMOKE, ["stage=kinds", *KINDS])).kinds is not None

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel
 
-from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.cohort import Case
 from groundglass.errors import CohortError
+from groundglass.labels import is_opacity
 from groundglass.metrics.instances import TINY_PX, connected_lesions
 
 
@@ -47,7 +48,7 @@ def measure_lesion_sizes(cases: Sequence[Case]) -> list[LesionSizes]:
     for case in cases:
         lesions = case.read_lesions()
         if lesions is not None:
-            _, masks = connected_lesions((lesions > 0) & (lesions != UNKNOWN))
+            _, masks = connected_lesions(is_opacity(lesions))
             areas.append((case, [int(mask.sum()) for mask in masks]))
     shown = [(case, sizes) for case, sizes in areas if sizes]
     if not shown:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.data.cohort import UNKNOWN, Case
+from groundglass.data.cohort import Case
 from groundglass.data.stacks import find_neighbors
 from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.result import (
@@ -21,6 +21,7 @@ from groundglass.evaluation.result import (
     Progress,
     weighted_mean,
 )
+from groundglass.labels import is_opacity
 from groundglass.metrics.instances import Instance, TrueLesion, as_instances, judge
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems import Segmenter
@@ -105,7 +106,7 @@ def count_lesions(
     for index, case in enumerate(cases):
         lesions = case.read_lesions()
         if lesions is not None:
-            true = (lesions > 0) & (lesions != UNKNOWN)
+            true = is_opacity(lesions)
             found = [one for one in find(index) if np.count_nonzero(one.mask) >= SMALLEST_PX]
             sure = [one.mask for one in found if one.score >= LEAST_SCORE]
             overlap = Overlap.of(np.logical_or.reduce(sure or [np.zeros_like(true)]), true)

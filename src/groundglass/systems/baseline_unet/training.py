@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundglass.data.cohort import UNKNOWN
-from groundglass.labels import Lesion, Lung
+from groundglass.labels import Lesion, Lung, is_opacity
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import start_encoder
@@ -56,7 +56,7 @@ class Module(SystemModule):
         lungs, lesions = batch["lungs"][:, None], batch["lesions"][:, None]
         sides = torch.cat([lungs == Lung.RIGHT, lungs == Lung.LEFT], 1).to(logits.dtype)
         lungs_known = (lungs != UNKNOWN).to(logits.dtype)
-        lesion = (lesions > 0).to(logits.dtype)
+        lesion = is_opacity(lesions).to(logits.dtype)
         lesion_known = (lesions != UNKNOWN).to(logits.dtype)
         kind_known = (lesions == Lesion.GROUND_GLASS) | (lesions == Lesion.CONSOLIDATION)
         lung_logits = logits[:, [Output.RIGHT_LUNG, Output.LEFT_LUNG]]
@@ -97,7 +97,7 @@ def _case_overlaps(
     if (lesions == UNKNOWN).all():
         return overlaps
     lesion = found[Output.LESION]
-    overlaps["lesion"] = Overlap.of(lesion, (lesions > 0) & (lesions != UNKNOWN))
+    overlaps["lesion"] = Overlap.of(lesion, is_opacity(lesions))
     if ((lesions == Lesion.GROUND_GLASS) | (lesions == Lesion.CONSOLIDATION)).any():
         dense = found[Output.CONSOLIDATION]
         overlaps["ground_glass"] = Overlap.of(lesion & ~dense, lesions == Lesion.GROUND_GLASS)

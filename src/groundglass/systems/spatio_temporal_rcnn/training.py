@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from groundglass.data.cohort import UNKNOWN, Case, known_cases
 from groundglass.data.slices import EpochSampler
 from groundglass.data.triples import TripleDataset
+from groundglass.labels import is_opacity
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.instances import TINY_PX, connected_lesions
 from groundglass.metrics.segmentation import Overlap
@@ -184,7 +185,7 @@ class Module(SystemModule):
             features, stage = self.network.resolve(image)
             logits = self.network.lesion_logits(features)
             known = (lesions != UNKNOWN).to(logits.dtype)
-            lesion = ((lesions > 0) & (lesions != UNKNOWN)).to(logits.dtype)
+            lesion = is_opacity(lesions).to(logits.dtype)
             parts = {
                 "dice": soft_dice_loss(logits, lesion, known),
                 "cross_entropy": known_bce_loss(logits, lesion, known),
@@ -197,7 +198,7 @@ class Module(SystemModule):
         self, image: Tensor, lesions: Tensor
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         features, stage = self.network.detector_features(image)
-        targets = find_targets((lesions > 0) & (lesions != UNKNOWN), self.config.smallest_px)
+        targets = find_targets(is_opacity(lesions), self.config.smallest_px)
         detector = self.network.detector
         parts = (detector.proposals, detector.regions)
         for part in parts:
@@ -221,7 +222,7 @@ class Module(SystemModule):
         found = (self.network(batch["gray"]).lesion > 0.5).cpu().numpy()
         true = batch["lesions"].cpu().numpy()
         return [
-            {} if (t == UNKNOWN).all() else {"lesion": Overlap.of(f, (t > 0) & (t != UNKNOWN))}
+            {} if (t == UNKNOWN).all() else {"lesion": Overlap.of(f, is_opacity(t))}
             for f, t in zip(found, true, strict=True)
         ]
 
@@ -231,7 +232,7 @@ def shows_tiny(case: Case) -> bool:
     lesions = case.read_lesions()
     if lesions is None:
         return False
-    _, masks = connected_lesions((lesions > 0) & (lesions != UNKNOWN))
+    _, masks = connected_lesions(is_opacity(lesions))
     return any(mask.sum() < TINY_PX for mask in masks)
 
 
@@ -245,7 +246,7 @@ def stage_by_share(lungs: Tensor, lesions: Tensor) -> Tensor:
         lungs: (slice, row, column), numbers of ``Lung`` or 255.
         lesions: (slice, row, column), numbers of ``Lesion`` or 255.
     """
-    lesion = ((lesions > 0) & (lesions != UNKNOWN)).flatten(1).sum(1)
+    lesion = is_opacity(lesions).flatten(1).sum(1)
     lung = ((lungs > 0) & (lungs != UNKNOWN)).flatten(1).sum(1)
     share = lesion / lung.clamp_min(1)
     stage = 1 + (share[:, None] > torch.tensor(STAGE_SHARES, device=share.device)).sum(1)

@@ -1,14 +1,17 @@
 """How self-supervised Inf-Net is trained: first where lesion is, then of which kind."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import model_validator
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import UNKNOWN
-from groundglass.labels import Lesion
+from groundglass.data.cohort import UNKNOWN, Case, known_cases
+from groundglass.labels import Lesion, is_opacity
 from groundglass.losses import soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import SIDE_MULTIPLE, start_encoder
@@ -59,6 +62,15 @@ class Config(RunConfig):
     kinds_encoder: str = "resnet18"
     kinds_channels: tuple[int, int, int, int, int] = (256, 128, 64, 32, 16)
 
+    @model_validator(mode="after")
+    def _second_network_in_its_stage_alone(self) -> Self:
+        if self.kinds != "none" and self.stage == "lesion":
+            raise ValueError(
+                f"kinds '{self.kinds}' with stage 'lesion', expected a second network in stage "
+                "'kinds' alone; here it would stay untrained"
+            )
+        return self
+
     def network_settings(self) -> dict[str, NetworkSetting]:
         """Everything that shapes the two networks."""
         settings: dict[str, NetworkSetting] = {
@@ -102,6 +114,16 @@ class Module(SystemModule):
             start_encoder(network.second.encoder, config.kinds_encoder, config.encoder_weights)
         return cls(network, config, patients)
 
+    @classmethod
+    def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
+        """Augmented slices whose lesions are known, drawn as the config says."""
+        return super().train_data(config, known_cases(cases, "lesions"))
+
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
+        """Those whose lesions are known."""
+        return [case for case in cases if case.lesions is not None]
+
     @property
     def trained(self) -> nn.Module:
         """The network that this stage trains."""
@@ -125,7 +147,7 @@ class Module(SystemModule):
         if self.config.stage == "kinds":
             return {"loss": self._kinds_loss(gray, lesions, known)}
         gray, target, sure = self._at_scale(
-            gray, (known & (lesions > 0)).to(gray.dtype), known.to(gray.dtype)
+            gray, is_opacity(lesions).to(gray.dtype), known.to(gray.dtype)
         )
         maps = self.network.lesion(gray)
         weights = edge_weights(target) * sure
@@ -180,7 +202,7 @@ def _case_overlaps(
 ) -> dict[str, Overlap]:
     if (true == UNKNOWN).all():
         return {}
-    overlaps = {"lesion": Overlap.of(lesion, (true > 0) & (true != UNKNOWN))}
+    overlaps = {"lesion": Overlap.of(lesion, is_opacity(true))}
     told = ((true == Lesion.GROUND_GLASS) | (true == Lesion.CONSOLIDATION)).any()
     if stage == "kinds" and told:
         overlaps["ground_glass"] = Overlap.of(
