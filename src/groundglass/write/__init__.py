@@ -46,6 +46,7 @@ class Format:
         needs_volume: Whether it can be written for volumes alone, not for pictures.
         numbers_alone: Whether it holds nothing but numbers, and is left out where quality control
             withheld them.
+        needs_one_object: Whether it can refer to one multi-frame object, not to several.
     """
 
     meaning: str
@@ -54,6 +55,7 @@ class Format:
     package: str = ""
     needs_volume: bool = False
     numbers_alone: bool = False
+    needs_one_object: bool = False
 
     @property
     def writer(self) -> "Callable[[Report, Path], list[Path]]":
@@ -80,11 +82,17 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "fhir": Format(
             "The scores as FHIR R4 DiagnosticReport.", f"{__name__}.fhir", numbers_alone=True
         ),
-        "seg": Format("The masks as DICOM Segmentation.", f"{__name__}.dicom_seg", True),
+        "seg": Format(
+            "The masks as DICOM Segmentation.",
+            f"{__name__}.dicom_seg",
+            True,
+            needs_one_object=True,
+        ),
         "seg-labelmap": Format(
             "The masks as compressed DICOM Label Map Segmentations.",
             f"{__name__}.dicom_labelmap",
             True,
+            needs_one_object=True,
         ),
         "sr": Format(
             "The scores as DICOM structured report.",
@@ -197,7 +205,8 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
         UnknownNameError: If a format does not exist.
         MissingExtraError: If a format needs a package that is not installed.
         OutputError: If a format needs a DICOM series, and the scan was read from another format;
-            or Hounsfield units, and there are masks alone.
+            one multi-frame object, and there are several; or Hounsfield units, and there are masks
+            alone.
     """
     for name in formats:
         if name not in FORMATS:
@@ -229,6 +238,19 @@ def check_formats(formats: Collection[str], scan: "Scan") -> None:
             f"found '{scan.source.name}' {found} no series that "
             f"{' and '.join(wanting)} could refer to, expected a DICOM series; choose among "
             f"{others}"
+        )
+    _refuse_several_objects(formats, scan)
+
+
+def _refuse_several_objects(formats: Collection[str], scan: "Scan") -> None:
+    """Refuse what cannot refer to the slices of a series in several multi-frame objects."""
+    wanting = [name for name in formats if FORMATS[name].needs_one_object]
+    objects = sum("PerFrameFunctionalGroupsSequence" in h for h in scan.source.headers)
+    if wanting and objects > 1:
+        raise OutputError(
+            f"found '{scan.source.name}' in {objects} multi-frame objects, expected one, or one "
+            f"object for each slice, for {' and '.join(wanting)}; choose other formats such as "
+            "nifti or rtstruct"
         )
 
 

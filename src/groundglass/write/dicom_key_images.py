@@ -47,8 +47,7 @@ def key_images(report: Report, series: SourceSeries) -> Dataset:
         referenced_objects=images,
         description=f"{DESCRIPTION} {comments(report, series)}".rstrip(),
     )
-    if series.is_multi_frame:
-        _refer_to_frames(content, [frame for _, frame in chosen if frame])
+    _refer_to_frames(content, chosen)
     about = identity(report, series, KIND, SERIES_NUMBER)
     kept = ("series_instance_uid", "sop_instance_uid", "series_number", "instance_number")
     more = ("series_description", "content_date", "content_time", "specific_character_set")
@@ -77,7 +76,14 @@ def key_stored_slices(report: Report, series: SourceSeries) -> list[int]:
     return key_slices(rows, COUNT, float(series.geometry.spacing[0]))
 
 
-def _refer_to_frames(content: hd.ko.KeyObjectSelection, frames: Sequence[int]) -> None:
+def _refer_to_frames(
+    content: hd.ko.KeyObjectSelection, chosen: Sequence[tuple[Dataset, int | None]]
+) -> None:
+    """Name the chosen frames of each multi-frame object."""
     for item in content[0].ContentSequence:
         if item.ValueType == "IMAGE":
-            item.ReferencedSOPSequence[0].ReferencedFrameNumber = list(frames)
+            (held,) = item.ReferencedSOPSequence
+            uid = held.ReferencedSOPInstanceUID
+            frames = [frame for image, frame in chosen if image.SOPInstanceUID == uid and frame]
+            if frames:
+                held.ReferencedFrameNumber = frames

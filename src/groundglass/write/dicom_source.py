@@ -4,7 +4,7 @@ import logging
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,8 @@ _GEOMETRY = (
 _SHARED, _PER_FRAME = ("PixelMeasuresSequence", "PlaneOrientationSequence"), "PlanePositionSequence"
 """Functional groups of a multi-frame object that hold its geometry."""
 
+_FRAMES = "PerFrameFunctionalGroupsSequence"
+
 _SAME_PLACE_MM = 0.3
 """How far a slice may lie from its place on the even grid that it was read to."""
 
@@ -69,8 +71,9 @@ class SourceSeries:
     """The series that was read, as results refer to it.
 
     Attributes:
-        images: Its headers from head to feet, one for a multi-frame object: patient, study,
-            identifiers and geometry alone, all of them valid; names are empty.
+        images: Its headers from head to feet, one for each object, of which a multi-frame one
+            holds several slices: patient, study, identifiers and geometry alone, all of them
+            valid; names are empty.
         names: Names of patient and physician by keyword, which :func:`save` fills in: highdicom
             would show one that it finds odd in a warning.
         geometry: Grid of the volume as it was stored.
@@ -85,8 +88,8 @@ class SourceSeries:
 
     @property
     def is_multi_frame(self) -> bool:
-        """Whether one object holds all slices."""
-        return "PerFrameFunctionalGroupsSequence" in self.images[0]
+        """Whether its objects hold several slices each."""
+        return _FRAMES in self.images[0]
 
     def place(self, volume: hd.Volume) -> NDArray[np.generic]:
         """Voxels on the grid of the scan, turned to the axes of the stored series.
@@ -127,15 +130,18 @@ class SourceSeries:
         """The image nearest to a slice of the geometry; of a multi-frame object also its frame."""
         normal = self.geometry.unit_vectors()[0]
         wanted = np.asarray(self.geometry.position) + index * self.geometry.spacing[0] * normal
-        if self.is_multi_frame:
-            groups = self.images[0].PerFrameFunctionalGroupsSequence
-            positions = [g.PlanePositionSequence[0].ImagePositionPatient for g in groups]
-        else:
-            positions = [image.ImagePositionPatient for image in self.images]
-        nearest = int(np.argmin(np.abs((np.array(positions, float) - wanted) @ normal)))
-        return (
-            (self.images[0], nearest + 1) if self.is_multi_frame else (self.images[nearest], None)
-        )
+        held = list(self._slices())
+        positions = np.array([position for *_, position in held], float)
+        image, frame, _ = held[int(np.argmin(np.abs((positions - wanted) @ normal)))]
+        return image, frame
+
+    def _slices(self) -> Iterator[tuple[Dataset, int | None, Sequence[float]]]:
+        """Every stored slice: its object, its frame in a multi-frame one, its position."""
+        for image in self.images:
+            if _FRAMES not in image:
+                yield image, None, image.ImagePositionPatient
+            for number, group in enumerate(image.get(_FRAMES, ()), start=1):
+                yield image, number, group.PlanePositionSequence[0].ImagePositionPatient
 
 
 def require_series(scan: Scan) -> CTScan:
@@ -186,7 +192,7 @@ def source_series(scan: Scan) -> SourceSeries:
         for keyword in _GEOMETRY:
             if keyword in header:
                 image[keyword] = header[keyword]
-        if "PerFrameFunctionalGroupsSequence" in header:
+        if _FRAMES in header:
             _add_groups(image, header)
         images.append(image)
     told = tuple(
