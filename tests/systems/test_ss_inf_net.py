@@ -8,13 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from groundglass.data.augment import Augment
 from groundglass.data.cohort import UNKNOWN, Cohort
 from groundglass.errors import CohortError, ConfigError
+from groundglass.geometry.frame import Box, Frame
 from groundglass.labels import Lesion
 from groundglass.networks.encoder import build_encoder, channels_of, start_encoder
 from groundglass.scan import CTSlices
 from groundglass.systems import load_system
 from groundglass.systems.card import home
+from groundglass.systems.ss_inf_net import pretext
 from groundglass.systems.ss_inf_net.blocks import ReverseAttention
 from groundglass.systems.ss_inf_net.kinds import KindsNetwork
 from groundglass.systems.ss_inf_net.losses import (
@@ -204,6 +207,24 @@ def test_slices_without_a_mask_are_not_judged() -> None:
         unknown, known = module.overlaps({"gray": torch.rand(2, 1, 64, 64), "lesions": lesions})
     assert unknown == {}
     assert set(known) == {"lesion"}
+
+
+@pytest.mark.parametrize("name", ["recipe_paper.yaml", "recipe_paper_kinds.yaml"])
+def test_the_published_recipes_change_nothing_of_a_slice(name: str) -> None:
+    config = Config.load(home("ss_inf_net") / name, [])
+    gray = np.random.default_rng(0).random((64, 96)).astype(np.float32)
+    assert config.size_px == (352, 352)
+    frame, mirrored = Augment.seeded(config.augment, 0).frame(
+        Frame.fit(Box.whole(gray.shape), gray.shape, (64, 96))
+    )
+    assert not mirrored
+    np.testing.assert_allclose(frame.gray(gray), gray, atol=1e-5)
+    np.testing.assert_allclose(Augment.seeded(config.augment, 0).gray(gray), gray, atol=1e-5)
+
+
+def test_the_published_pretraining_loads() -> None:
+    config = pretext.Config.load(home("ss_inf_net") / "pretrain_paper.yaml", [])
+    assert (config.rounds, config.batch_size, config.keep) == (10, 64, 0.75)
 
 
 def test_a_second_network_that_would_stay_untrained_is_refused() -> None:
