@@ -109,6 +109,19 @@ def test_views_in_a_relative_folder_are_found_again(
     assert len(Cohort.read([Path("runs") / "views" / "cohort.csv"]).cases) == 5
 
 
+def test_series_of_one_name_do_not_take_each_others_place(tmp_path: Path):
+    cases = []
+    for patient in ("a", "b"):
+        (tmp_path / patient).mkdir()
+        for number in range(50):
+            case = case_of(tmp_path / patient, number, rough((12, 20), number))
+            cases.append(case.model_copy(update={"patient": patient, "case": f"{patient}{number}"}))
+    made = reformat(cases, "sagittal", tmp_path / "views")
+    assert (
+        len({case.case for case in made}) == len({case.image for case in made}) == len(made) == 10
+    )
+
+
 def test_too_short_a_series_has_no_other_view(tmp_path: Path):
     with pytest.raises(CohortError, match="series and number"):
         reformat([case_of(tmp_path, 1, rough((20, 20)))], "sagittal", tmp_path / "views")

@@ -73,7 +73,7 @@ def reformat(
         for place in range(every // 2, stack.gray.shape[axis], every):
             cut = _Cut(*(np.take(v, place, axis) for v in stack.layers))
             if keep_empty or (cut.lungs == 1).any():
-                name = f"{run[0].series}_{run[0].number}_{view}_{place:04d}"
+                name = f"{run[0].case}_{view}_{place:04d}"
                 made.append(cut.stretched().write(folder, name, run[0]))
     write_cohort(made, folder / "cohort.csv")
     return made
