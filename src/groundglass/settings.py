@@ -16,6 +16,63 @@ def as_yaml(settings: dict[str, Any]) -> str:
     return yaml.safe_dump(settings, sort_keys=False)
 
 
+def read_settings(recipe: Path) -> dict[str, Any]:
+    """Settings of a YAML file, as they stand there.
+
+    Raises:
+        ConfigError: If it is no YAML, or holds something else than names with values.
+    """
+    try:
+        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"found '{recipe.name}' unreadable as YAML ({_first_line(error)}), expected lines "
+            "such as 'epochs: 30' in UTF-8; correct it"
+        ) from None
+    if not isinstance(settings, dict | None):
+        raise ConfigError(
+            f"found a {type(settings).__name__} in '{recipe.name}', expected settings, each with "
+            "its name, such as 'epochs: 30'; correct it"
+        )
+    return settings or {}
+
+
+def split_override(override: str) -> tuple[str, Any]:
+    """Name and value of a setting that is written ``key=value``, the value in YAML.
+
+    Raises:
+        ConfigError: If it is written in another way.
+    """
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"found '{override}', expected key=value; write the '='")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"found '{override}' with a value that is no YAML ({_first_line(error)}), expected one "
+            "such as 3, true or [224, 288]; correct it"
+        ) from None
+
+
+def _set(settings: dict[str, Any], override: str) -> None:
+    """Put a setting in its place, ``augment.noise`` into those of ``augment``."""
+    key, value = split_override(override)
+    *parents, last = key.split(".")
+    for parent in parents:
+        settings = settings.setdefault(parent, {})
+        if not isinstance(settings, dict):
+            raise ConfigError(
+                f"found '{override}', expected no name after '{parent}', which is a single value; "
+                f"set {parent}=VALUE"
+            )
+    settings[last] = value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
 class Settings(BaseModel):
     """Base of settings that are read from a recipe and kept beside what they made."""
 
@@ -30,16 +87,9 @@ class Settings(BaseModel):
         """
         if not recipe.is_file():
             raise ConfigError(f"found no '{recipe.name}', expected settings in YAML; name another")
-        settings: dict[str, Any] = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
+        settings = read_settings(recipe)
         for override in overrides:
-            key, equals, value = override.partition("=")
-            if not equals:
-                raise ConfigError(f"found '{override}', expected key=value; write the '='")
-            place = settings
-            *parents, last = key.split(".")
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = yaml.safe_load(value)
+            _set(settings, override)
         try:
             return cls.model_validate(settings)
         except ValidationError as error:

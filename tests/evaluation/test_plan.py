@@ -56,6 +56,13 @@ def test_a_misspelt_field_of_a_plan_is_refused_by_name(tmp_path: Path) -> None:
         read_plan(tmp_path / "plan.yaml")
 
 
+@pytest.mark.parametrize("text", ["- a row\n", "rows: [1, 2\n"])
+def test_a_plan_that_is_none_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"'plan\.yaml'.* expected"):
+        read_plan(tmp_path / "plan.yaml")
+
+
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="found no plan"):
         read_plan(tmp_path / "plan.yaml")

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from groundglass.data.cohort import Split
 from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.settings import read_settings
+
+Setting = bool | int | float | str | list[int] | list[float] | list[str] | None
 
 
 class _Part(BaseModel):
@@ -71,7 +73,7 @@ class Row(_Part):
     kind: Literal["train", "pretrain"] = "train"
     system: str
     recipe: str = "recipe.yaml"
-    settings: dict[str, bool | int | float | str | list[int] | list[float] | list[str]] = {}
+    settings: dict[str, Setting] = {}
     start_from: str | None = None
     weights_of: str | None = None
     seeds: tuple[int, ...] | None = None
@@ -153,7 +155,7 @@ def read_plan(path: Path) -> Plan:
     """
     if not path.is_file():
         raise ConfigError(f"found no plan '{path}', expected a YAML file; check the path")
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings = read_settings(path)
     try:
         return Plan.model_validate({"name": path.stem, **settings})
     except ValidationError as error:

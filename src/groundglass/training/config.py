@@ -73,9 +73,9 @@ class RunConfig(Settings):
 
     system: str
     seed: int = 0
-    epochs: int = 30
-    draws_per_epoch: int = 900
-    batch_size: int = 8
+    epochs: int = Field(default=30, ge=1)
+    draws_per_epoch: int = Field(default=900, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     size_px: tuple[int, int] = (256, 352)
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
