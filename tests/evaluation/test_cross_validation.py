@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
-from groundglass.errors import CohortError, ConfigError
+from groundglass.errors import CohortError, ConfigError, UnknownNameError
 from groundglass.evaluation import cross_validation, experiment
 from groundglass.evaluation.cross_validation import assign_folds, cross_validate
 from groundglass.evaluation.seeds import read_metric
@@ -103,3 +104,23 @@ def test_other_folds_are_not_mixed_in(learned: list[Cohort], tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="other folds in 'cv'"):
         cross_validate("baseline_unet", [table], tmp_path / "cv", name="blocks", folds=3)
     assert learned == []
+
+
+def test_a_setting_may_be_switched_off(learned: list[Cohort], tmp_path: Path) -> None:
+    table, settings = make_table(tmp_path), {"gradient_norm": None}
+    cross_validate(
+        "baseline_unet", [table], tmp_path / "cv", name="blocks", folds=3, settings=settings
+    )
+    order = json.loads(next((tmp_path / "cv").glob("*/order.json")).read_text())
+    assert order["settings"] == {"gradient_norm": None, "seed": 0}
+    assert len(learned) == 3
+
+
+def test_settings_inside_a_setting_are_refused_in_words(tmp_path: Path) -> None:
+    table, settings = make_table(tmp_path), {"augment": {"noise": 0.1}}
+    with pytest.raises(ConfigError, match=r"wrong setting augment=.* as augment\.noise=0\.1"):
+        cross_validate(
+            "baseline_unet", [table], tmp_path / "cv", name="blocks", folds=3, settings=settings
+        )
+    with pytest.raises(UnknownNameError, match="unknown system 'no such'"):
+        cross_validate("no such", [table], tmp_path / "cv", name="blocks", folds=3)

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from groundglass.data.cohort import Case, Cohort, Split, write_cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
-from groundglass.evaluation.evaluate import run_facts
-from groundglass.evaluation.experiment import Experiment, Tell
+from groundglass.evaluation.evaluate import Tell, run_facts
+from groundglass.evaluation.experiment import Experiment
 from groundglass.evaluation.plan import Data, Plan, Row, Test
 from groundglass.evaluation.protocols import PROTOCOLS, Measured
 from groundglass.evaluation.result import Progress
 from groundglass.evaluation.trial import list_trials
-from groundglass.systems import load_system
+from groundglass.systems import SYSTEMS, load_system
 
 FEWEST_FOLDS = 3
 """One fold to test on, one to choose the epoch by, and at least one to learn from."""
@@ -100,6 +101,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
     """
     if protocol not in PROTOCOLS:
         raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
+    if system not in SYSTEMS:
+        raise UnknownNameError.of("system", system, SYSTEMS)
     settings = dict(settings or {})
     seed = int(settings.pop("seed", 0))
     cases = [case for case in Cohort.read(tables).cases if case.split != "test"]
@@ -135,8 +138,19 @@ def _plan(system: str, recipe: str, settings: dict[str, Any], seed: int, folds: 
         data=tuple(
             Data(name=name, title=name, train=(name,), tests=(Test(cohort=name),)) for name in names
         ),
-        rows=(Row(name=system, title=system, system=system, recipe=recipe, settings=settings),),
+        rows=(_row(system, recipe, settings),),
     )
+
+
+def _row(system: str, recipe: str, settings: dict[str, Any]) -> Row:
+    try:
+        return Row(name=system, title=system, system=system, recipe=recipe, settings=settings)
+    except ValidationError as error:
+        _, key, *_ = (*error.errors()[0]["loc"], "")
+        raise ConfigError(
+            f"found a wrong setting {key}={settings.get(str(key))}, expected a single value or a "
+            "list of values; name settings inside others as augment.noise=0.1"
+        ) from None
 
 
 def _fold_cases(

@@ -43,6 +43,12 @@ class CrfSettings:
     smoothness_px: float = 2.0
     iterations: int = 5
 
+    def __post_init__(self) -> None:
+        """Refuse kernels without width."""
+        widths = (self.appearance_px, self.appearance_gray, self.smoothness_px)
+        if min(widths) <= 0:
+            raise ValueError(f"found kernels of widths {widths}, expected all above 0; widen them")
+
 
 def refine_probability(
     probability: Values,
@@ -69,12 +75,16 @@ def refine_probability(
         Same shape, 0 to 1.
 
     Raises:
-        ValueError: If shapes differ.
+        ValueError: If shapes differ, or the picture has more voxels than 32-bit indices count.
     """
     if probability.shape != gray.shape:
         raise ValueError(f"found gray of {gray.shape}, expected {probability.shape}; give one grid")
+    if gray.size * 2 ** (gray.ndim + 1) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"found a picture of {gray.size} voxels, expected fewer; take it in parts or slices"
+        )
     settings = settings or CrfSettings()
-    sizes = np.asarray(spacing or [1.0] * gray.ndim, np.float64)
+    sizes = np.asarray([1.0] * gray.ndim if spacing is None else spacing, np.float64)
     sizes = sizes / sizes[-1]
     kernels = [
         (settings.appearance_weight, _Appearance(gray, settings, sizes)),
