@@ -128,3 +128,31 @@ def test_a_wrong_row_is_refused_with_its_place(tmp_path: Path, row: str, words: 
 def test_a_missing_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="groundglass data import"):
         Cohort.read([tmp_path / "none.csv"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_table_is_read_with_and_without_a_mark_of_its_encoding(
+    tmp_path: Path, encoding: str
+) -> None:
+    picture(tmp_path / "a.png")
+    text = "case,patient,split,image\r\na,Jürgen,train,a.png\r\n"
+    (tmp_path / "t.csv").write_text(text, encoding=encoding, newline="")
+    (found,) = Cohort.read([tmp_path / "t.csv"]).cases
+    assert (found.case, found.patient) == ("a", "Jürgen")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "words"),
+    [
+        ("case;patient;split;image\na;p;train;a.png\n", "utf-8", "semicolons between the columns"),
+        ('"case"\t"patient"\na\tp\n', "utf-8-sig", "tabs between the columns"),
+        ("case,patient,split,image\na,Jürgen,train,a.png\n", "cp1252", "encoding than UTF-8"),
+        ("name,patient\na,p\n", "utf-8", r"columns \['name', 'patient'\]"),
+    ],
+)
+def test_a_table_saved_in_another_way_is_refused_with_the_way_to_save_it(
+    tmp_path: Path, text: str, encoding: str, words: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    with pytest.raises(CohortError, match=f"{words}.* save it as 'CSV UTF-8'"):
+        Cohort.read([tmp_path / "t.csv"])

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from groundglass.data import leaks
 from groundglass.data.case import Case
 from groundglass.data.importers import import_cases
 from groundglass.data.leaks import check_cohort, thumbnail
@@ -51,6 +53,30 @@ def test_a_near_duplicate_across_splits_is_reported_with_its_pair(tmp_path: Path
     assert [(leak.case, leak.other) for leak in check.look_alikes] == [("c", "a")]
     (warning,) = check.warnings()
     assert warning.startswith("1 of 2 test cases look like cases of an earlier split ('c' and 'a'")
+
+
+def test_many_pictures_are_compared_in_little_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of 1500 by 4000 pictures, every judged one is the double of a learned one."""
+    learned, judged = 4000, 1500
+    random = np.random.default_rng(0).normal(size=(learned, 16)).astype(np.float32)
+    vectors = iter([*random, *random[:judged]])
+    monkeypatch.setattr(leaks, "thumbnail", lambda _: next(vectors) / 10)
+    monkeypatch.setattr(Case, "read_image", lambda _: None)
+    monkeypatch.setattr(leaks, "ALIKE", -100.0)
+    cases = [
+        Case(case=f"{number}", patient=f"{number}", split=split, image=tmp_path)
+        for number, split in enumerate(["train"] * learned + ["test"] * judged)
+    ]
+    monkeypatch.setattr(Case, "is_series", False)
+    tracemalloc.start()
+    found = check_cohort(cases, known_sound=True).look_alikes
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    expected = (random[:judged] @ random.T).argmax(1)
+    assert [int(leak.other) for leak in found] == expected.tolist()
+    assert peak < 4 * learned * judged / 2, "all at once"
 
 
 def test_near_duplicates_inside_a_split_are_no_leak(tmp_path: Path) -> None:

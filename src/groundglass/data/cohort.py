@@ -1,6 +1,7 @@
 """The cohort table: one row a case, every file checked, no patient in two splits."""
 
 import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "Case",
     "Cohort",
     "Split",
+    "cohort_text",
     "known_cases",
     "read_table",
     "split_name",
@@ -73,32 +75,60 @@ def read_table(table: Path) -> list[Case]:
             "make one with groundglass data import"
         )
     cases = []
-    with table.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            known = {key: value for key, value in row.items() if value}
-            for key in ("image", "lungs", "lesions"):
-                if key in known and known[key] != "none":
-                    known[key] = str((table.parent / known[key]).resolve())
-            try:
-                cases.append(Case.model_validate(known))
-            except ValidationError as error:
-                first = error.errors()[0]
-                column = ".".join(str(part) for part in first["loc"]) or "row"
-                raise CohortError(
-                    f"found a wrong row in '{table.name}', line {number}, {column}: "
-                    f"{first['msg']}; correct the table"
-                ) from None
+    for number, row in enumerate(_read_rows(table), start=2):
+        known = {key: value for key, value in row.items() if value}
+        for key in ("image", "lungs", "lesions"):
+            if key in known and known[key] != "none":
+                known[key] = str((table.parent / known[key]).resolve())
+        try:
+            cases.append(Case.model_validate(known))
+        except ValidationError as error:
+            first = error.errors()[0]
+            column = ".".join(str(part) for part in first["loc"]) or "row"
+            raise CohortError(
+                f"found a wrong row in '{table.name}', line {number}, {column}: "
+                f"{first['msg']}; correct the table"
+            ) from None
     return cases
+
+
+def _read_rows(table: Path) -> "csv.DictReader[str]":
+    """Rows of a table as spreadsheets save it, with a mark of its encoding or without."""
+    try:
+        text = table.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CohortError(
+            f"found '{table.name}' in another encoding than UTF-8 (byte {error.start}), expected "
+            "that; save it as 'CSV UTF-8', with commas between the columns"
+        ) from None
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    columns = rows.fieldnames or []
+    if "case" not in columns:
+        header = text.partition("\n")[0].strip().replace('"', "")
+        marks = {";": "semicolons", "\t": "tabs"}
+        others = [name for mark, name in marks.items() if "case" in header.split(mark)]
+        found = f"with {others[0]} between the columns" if others else f"with columns {columns}"
+        raise CohortError(
+            f"found '{table.name}' {found}, expected commas and a column 'case'; save it as "
+            "'CSV UTF-8', with commas between the columns"
+        )
+    return rows
 
 
 def write_cohort(cases: Sequence[Case], table: Path) -> None:
     """Write a cohort table that :meth:`Cohort.read` reads back."""
     table.parent.mkdir(parents=True, exist_ok=True)
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(Case.model_fields))
-        writer.writeheader()
-        for case in cases:
-            writer.writerow({k: "" if v is None else str(v) for k, v in case.model_dump().items()})
+    table.write_bytes(cohort_text(cases).encode())
+
+
+def cohort_text(cases: Sequence[Case]) -> str:
+    """A cohort table as text."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(Case.model_fields))
+    writer.writeheader()
+    for case in cases:
+        writer.writerow({k: "" if v is None else str(v) for k, v in case.model_dump().items()})
+    return text.getvalue()
 
 
 def known_cases(cases: Sequence[Case], kind: Literal["lungs", "lesions"]) -> list[Case]:

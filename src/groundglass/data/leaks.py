@@ -22,6 +22,8 @@ Of 98 slices of more than 40 patients (MedSeg), and of every fourth slice of 15 
 
 _THUMBNAIL_PX = 32
 _FINER_THAN_PX = 4.0
+_AT_ONCE = 256
+"""Pictures compared with all others at once; more would need memory for nothing."""
 
 
 class _Part(BaseModel):
@@ -113,14 +115,14 @@ def _look_alikes(cases: Sequence[Case]) -> list[Leak]:
         learned = [case for case in known if case.split in before]
         if not judged or not learned:
             continue
-        alike = (
-            np.stack([thumbnails[case.case] for case in judged])
-            @ np.stack([thumbnails[case.case] for case in learned]).T
-        )
-        for case, likest, correlation in zip(judged, alike.argmax(1), alike.max(1), strict=True):
-            if correlation >= ALIKE:
-                other = learned[int(likest)]
-                leaks.append(_leak(case, other, "looks", round(float(correlation), 3)))
+        seen = np.stack([thumbnails[case.case] for case in learned])
+        for first in range(0, len(judged), _AT_ONCE):
+            some = judged[first : first + _AT_ONCE]
+            alike = np.stack([thumbnails[case.case] for case in some]) @ seen.T
+            for case, likest, correlation in zip(some, alike.argmax(1), alike.max(1), strict=True):
+                if correlation >= ALIKE:
+                    other = learned[int(likest)]
+                    leaks.append(_leak(case, other, "looks", round(float(correlation), 3)))
     return leaks
 
 
