@@ -7,7 +7,7 @@ from groundglass.data.cohort import Case, Cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
 from groundglass.systems.baseline_unet.training import Config, Module
-from groundglass.systems.card import home
+from groundglass.systems.card import find_recipe, home
 from groundglass.training.train import train
 from tests.training.tiny import QUICK, write_tiny_cohort
 
@@ -44,6 +44,20 @@ def test_an_unknown_system_is_refused(tmp_path: Path) -> None:
         train("unet", [], tmp_path)
 
 
+def test_a_recipe_beside_the_card_goes_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_recipe("baseline_unet", Path("smoke.yaml")) == SMOKE
+    Path("smoke.yaml").write_text("epochs: 3")
+    assert find_recipe("baseline_unet", Path("smoke.yaml")) == Path("smoke.yaml")
+    for name in ("classes.yaml", "card.yaml", "folder/recipe.yaml"):
+        with pytest.raises(ConfigError, match=rf"found no '{Path(name).name}'.*recipe\.yaml"):
+            find_recipe("baseline_unet", Path(name))
+    with pytest.raises(ConfigError, match=r"recipe_classes\.yaml, recipe_paper"):
+        train("covid_ct_mask_net", [], tmp_path / "run", recipe=Path("recipe_classe.yaml"))
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("system: baseline_unet\n")
     with pytest.raises(ConfigError, match="resume it or name another"):
@@ -57,12 +71,12 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
         ("ss_inf_net", ["stage=kinds", "kinds=unet"], "the first network"),
         (
             "covid_ct_mask_net",
-            ["stage=classes", "trained=S", "network.ranked=8"],
+            ["stage=classes", "trained=S", "network.ranked=8", "monitor=val/accuracy"],
             "Mask R-CNN",
         ),
         (
             "covid_ct_mask_net",
-            ["stage=classes", "trained=S+BN", "network.ranked=8"],
+            ["stage=classes", "trained=all", "network.ranked=8", "monitor=val/accuracy"],
             "Mask R-CNN",
         ),
         ("lung_unet", ["views=both", "trains=sagittal"], "the network of the axial view"),
@@ -75,7 +89,7 @@ def test_a_stage_does_not_stand_on_a_random_network(
 ) -> None:
     recipe = home(system) / "smoke.yaml"
     table = write_tiny_cohort(tmp_path)
-    with pytest.raises(ConfigError, match=f"leaves {part} as it is.* set start_weights="):
+    with pytest.raises(ConfigError, match=f"stands on {part}, .* set start_weights="):
         train(system, [table], tmp_path / "run", recipe=recipe, overrides=settings)
     assert not (tmp_path / "run").exists()
 

@@ -23,7 +23,9 @@ def pretrain(
             show_default=False,
         ),
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="YAML with settings.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML with settings, or a recipe of the system by name.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting that differs, key=value. May be repeated."),

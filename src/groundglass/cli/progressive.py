@@ -23,7 +23,9 @@ def train_progressively(
     out: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="FOLDER")],
     group: Annotated[int, typer.Option(help="Slices labeled in a round.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of their order.")] = 0,
-    recipe: Annotated[Path | None, typer.Option(help="YAML with settings.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML with settings, or a recipe of the system by name.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting that differs, key=value. May be repeated."),

@@ -35,7 +35,9 @@ def train(
             show_default=False,
         ),
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="YAML with settings.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML with settings, or a recipe of the system by name.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting that differs, key=value. May be repeated."),

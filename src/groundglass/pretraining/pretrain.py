@@ -12,6 +12,7 @@ from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.pretraining.config import PretrainConfig
 from groundglass.pretraining.course import Course
+from groundglass.systems.card import find_recipe
 from groundglass.training.run import Run, replace_text
 from groundglass.training.watcher import Watcher
 
@@ -33,7 +34,8 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
         tables: Cohort tables. Slices of the training split are learned from, those of the
             validation split judge; without one the first do both. Test slices are not looked at.
         folder: Folder of the run, new unless resumed.
-        recipe: YAML with settings; the system's own ``pretrain.yaml`` if not given.
+        recipe: YAML with settings, or the name of one beside the system's card; ``pretrain.yaml``
+            of these if not given.
         overrides: Settings that differ, as ``key=value``.
         resume: Go on with an interrupted run, with its own settings and cases; it ends as if it had
             never been interrupted.
@@ -54,8 +56,8 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
     if resume:
         config, cohort = _read_begun(run, parts, tables, recipe, overrides)
     else:
-        recipe = recipe or Path(str(files(f"groundglass.systems.{system}"))) / "pretrain.yaml"
-        config, cohort = parts.Config.load(recipe, overrides), Cohort.read(tables)
+        chosen = find_recipe(system, recipe or Path("pretrain.yaml"))
+        config, cohort = parts.Config.load(chosen, overrides), Cohort.read(tables)
         cohort.split("train")
         _begin(run, config, cohort)
     torch.set_num_threads(config.threads)

@@ -123,3 +123,27 @@ def load_card(name: str) -> Card:
 def home(name: str) -> Path:
     """Folder of a system inside the package."""
     return Path(str(files(f"groundglass.systems.{name}")))
+
+
+def find_recipe(name: str, recipe: Path) -> Path:
+    """A recipe of a system: a file, or one of those beside its card by the bare name.
+
+    Args:
+        name: Name of the system.
+        recipe: Path; a file that is there goes before one of that name beside the card.
+
+    Raises:
+        ConfigError: If there is neither.
+        UnknownNameError: If there is no such system.
+    """
+    load_card(name)
+    beside = home(name) / recipe.name
+    if recipe.is_file():
+        return recipe
+    if str(recipe) == recipe.name != "card.yaml" and beside.is_file():
+        return beside
+    known = {file.name for file in home(name).glob("*.yaml")} - {"card.yaml"}
+    raise ConfigError(
+        f"found no '{recipe.name}', expected settings in YAML: a file, or one of "
+        f"{', '.join(sorted(known))} of '{name}'; check the name"
+    )

@@ -16,6 +16,7 @@ from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, ConfigError, OutputError
 from groundglass.labels import Lesion
 from groundglass.systems import load_system
+from groundglass.systems.card import find_recipe
 from groundglass.systems.system import LesionMapper
 from groundglass.training.run import Run, replace_text
 from groundglass.training.train import CHANGE_NOTHING, train
@@ -79,7 +80,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
             "unlabeled_sha256": _sha256(unlabeled),
             "group": group,
             "seed": seed,
-            "recipe_sha256": None if recipe is None else _sha256(recipe),
+            "recipe_sha256": None if recipe is None else _sha256(find_recipe(system, recipe)),
             "settings": [o for o in overrides if o.partition("=")[0] not in CHANGE_NOTHING],
         },
     )

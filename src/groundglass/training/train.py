@@ -13,7 +13,7 @@ from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.data.leaks import check_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
-from groundglass.systems.card import Weights, home, load_card, write_card
+from groundglass.systems.card import Weights, find_recipe, load_card, write_card
 from groundglass.training.config import RunConfig
 from groundglass.training.devices import Devices
 from groundglass.training.fit import fit
@@ -43,7 +43,8 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         system: Name of the system.
         tables: Cohort tables; a resumed run has its own, and refuses others.
         folder: Folder of the run, new unless resumed.
-        recipe: YAML with settings; the system's own ``recipe.yaml`` if not given.
+        recipe: YAML with settings, or the name of one beside the system's card; ``recipe.yaml`` of
+            these if not given.
         overrides: Settings that differ, as ``key=value``.
         resume: Go on with an interrupted run, with its own settings; it ends as if it had never
             been interrupted. One that is finished stays as it is.
@@ -70,7 +71,8 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         _refuse_other_processes(run, config)
     else:
         _refuse_begun(run)
-        config = parts.Config.load(recipe or home(system) / "recipe.yaml", list(overrides))
+        chosen = find_recipe(system, recipe or Path("recipe.yaml"))
+        config = parts.Config.load(chosen, list(overrides))
         config = config.model_copy(
             update={"precision": Devices.find(config.devices).precision(config.precision)}
         )
@@ -149,8 +151,8 @@ def _refuse_missing_start(config: RunConfig) -> None:
     part = config.stands_on()
     if part and config.start_weights is None:
         raise ConfigError(
-            f"found no start weights in a stage that leaves {part} as it is, expected those of a "
-            "run that trained it, as it would stay random; "
+            f"found no start weights in a stage that stands on {part}, expected those of a run "
+            "that trained it, as it would be random; "
             "set start_weights=RUN/weights.safetensors"
         )
 
