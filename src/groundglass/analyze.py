@@ -131,7 +131,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     detections = _boxes(segmenter, findings.scan, findings.lungs, stages)
     asked = segmenter if classifier is None else load_system(classifier, device)
     classification = _classes(asked, findings.scan, findings.lungs, stages)
-    notes = (*notes, *_notes_of(classification))
+    notes = (*notes, *_notes_of(detections), *_notes_of(classification))
     settings = {
         "series": series or "",
         "tolerate": " ".join(sorted(tolerate)),
@@ -248,7 +248,7 @@ def _answer(request: _Request, wanted: AnswerKind, stages: _Stages) -> Answer:
         settings=settings,
         lungs_method=lungs_method,
     )
-    notes = (*scan.source.notes, *notes, *_notes_of(classification))
+    notes = (*scan.source.notes, *notes, *_notes_of(detections), *_notes_of(classification))
     return Answer(scan, lungs, provenance, detections, classification, notes)
 
 
@@ -272,8 +272,8 @@ def _classes(system: object, scan: Scan, lungs: Mask, stages: _Stages) -> Classi
     return found
 
 
-def _notes_of(classification: Classification | None) -> tuple[Note, ...]:
-    return () if classification is None else classification.notes
+def _notes_of(found: Detections | Classification | None) -> tuple[Note, ...]:
+    return () if found is None else found.notes
 
 
 def _provenance(  # noqa: PLR0913 - one argument for each fact

@@ -41,8 +41,8 @@ class Classification:
             scan.
         exclusive: Whether exactly one class applies, so that the probabilities add up to 1; if not,
             each class, such as a manifestation, may be there or not.
-        by_slice: (slice, class) probabilities in the order of ``probabilities``; ``None`` where the
-            system judges the scan only as a whole.
+        by_slice: (slice, class) probabilities in the order of ``probabilities``, NaN for a slice
+            that was not looked at; ``None`` where the system judges the scan only as a whole.
         relevance: (slice,) how much each slice weighed in the answer, adding up to 1; ``None``
             where the system does not say.
         evidence: Boxes that carried the answer, the one that weighed most first.
@@ -53,7 +53,8 @@ class Classification:
         trained_on: What the weights learned from, in words; empty where it is not said.
 
     Raises:
-        ValueError: If a probability is not within 0 to 1, or shapes do not fit.
+        ValueError: If a probability or a relevance is no number, a probability is not within 0 to
+            1, or shapes do not fit.
     """
 
     system: str
@@ -71,10 +72,12 @@ class Classification:
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
         values = np.array(list(self.probabilities.values()), np.float64)
-        if not values.size or values.min() < 0 or values.max() > 1 + 1e-6:
+        if not (values.size and np.all((values >= 0) & (values <= 1 + 1e-6))):  # NaN is neither
             raise ValueError(f"found probabilities {dict(self.probabilities)}, expected 0 to 1")
         if self.exclusive and abs(values.sum() - 1) > 1e-3:
             raise ValueError(f"found probabilities that add up to {values.sum():.3f}, expected 1")
+        if self.relevance is not None and not np.isfinite(self.relevance).all():
+            raise ValueError("found a relevance that is no number, expected 0 to 1 for each slice")
         if self.by_slice is not None and self.by_slice.shape[1:] != values.shape:
             raise ValueError(
                 f"found slices of {self.by_slice.shape[1:]} classes, expected {values.shape}"

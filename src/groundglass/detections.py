@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from groundglass.errors import GeometryError
 from groundglass.labels import Lesion
-from groundglass.scan import Scan
+from groundglass.scan import Note, Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Detections:
         weights_sha256: Checksum of its weights.
         scan: The scan.
         items: Detections in the order of slices, within a slice the surest first.
+        notes: What the system noticed on the way.
 
     Raises:
         GeometryError: If a detection lies on no slice of the scan.
@@ -51,6 +52,7 @@ class Detections:
     weights_sha256: str
     scan: Scan
     items: tuple[Detection, ...]
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse boxes on slices that are not there."""

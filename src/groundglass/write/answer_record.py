@@ -1,5 +1,7 @@
 """Boxes and class probabilities as data: the part of the record that they share."""
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from groundglass.classification import Classification
@@ -141,9 +143,9 @@ class ClassificationRecord(BaseModel):
     most_likely: str
     """The class of the highest probability."""
 
-    by_slice: list[list[float]] | None = None
-    """For each slice the probabilities in the order of `probabilities`; null where the system
-    judges the scan only as a whole."""
+    by_slice: list[list[float] | None] | None = None
+    """For each slice the probabilities in the order of `probabilities`, null for one that was not
+    looked at; null where the system judges the scan only as a whole."""
 
     relevance: list[float] | None = None
     """How much each slice weighed in the answer, adding up to 1; null where it is not told."""
@@ -191,7 +193,7 @@ def classification_record(
         probabilities={name: round(float(p), 4) for name, p in found.probabilities.items()},
         exclusive=found.exclusive,
         most_likely=found.most_likely,
-        by_slice=None if found.by_slice is None else _rounded(found.by_slice.tolist()),
+        by_slice=None if found.by_slice is None else _by_slice(found.by_slice),
         relevance=None if found.relevance is None else _rounded([found.relevance.tolist()])[0],
         evidence=[box_record(item, names) for item in found.evidence],
         manifestations=[
@@ -257,3 +259,8 @@ def _rounded_mm(lengths: tuple[float, float, float] | None) -> tuple[float, floa
 
 def _rounded(rows: list[list[float]]) -> list[list[float]]:
     return [[round(float(value), 4) for value in row] for row in rows]
+
+
+def _by_slice(rows: NDArray[np.float32]) -> list[list[float] | None]:
+    """Rows of a table, ``None`` for one of NaN."""
+    return [_rounded([row.tolist()])[0] if np.isfinite(row).all() else None for row in rows]

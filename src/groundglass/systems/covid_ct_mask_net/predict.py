@@ -1,7 +1,6 @@
 """COVID-CT-Mask-Net at work: lesions as masks and boxes, and what a scan most likely shows."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from groundglass.classification import Classification
 from groundglass.data.cohort import Case
@@ -17,9 +17,8 @@ from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
-from groundglass.linking import link_detections
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, Scan
+from groundglass.scan import CTScan, Note, Scan
 from groundglass.systems.card import Card
 from groundglass.systems.covid_ct_mask_net.network import (
     KINDS,
@@ -28,7 +27,7 @@ from groundglass.systems.covid_ct_mask_net.network import (
     build_network,
 )
 from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
-from groundglass.systems.overlapping import keep_apart
+from groundglass.systems.covid_ct_mask_net.taken import Found, apart, lasting
 from groundglass.systems.slice_segmenter import LUNG_MARGIN
 from groundglass.systems.system import Progress
 from groundglass.weights import load_weights
@@ -38,20 +37,6 @@ JUDGED_SHARE = 0.25
 """Share of a scan's slices, those that look least like the first class, that its class is from."""
 
 MOST_EVIDENCE = 12
-
-LEAST_EXTENT_MM = 5.0
-"""Length along the body below which a lesion of a volume is taken for the dome of the diaphragm,
-the apex or the edge of the heart, which a slice cuts lengthwise and the next ones do not show."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """One lesion on one slice, with its outline within a part of the slice."""
-
-    detection: Detection
-    part: tuple[slice, slice]
-    inside: NDArray[np.bool_]
-
 
 _View = tuple[int, Frame, NDArray[np.float32]]
 """Number of a slice, its frame, and its lung gray."""
@@ -77,7 +62,7 @@ class Predictor:
         load_weights(self.network, weights, card.weights.sha256)
         self.network.to(device).eval()
         self.instance_kinds = KINDS[self.network.config.kinds]
-        self._last: tuple[Scan, Mask, list[_Found]] | None = None
+        self._last: tuple[Scan, Mask, list[Found], tuple[Note, ...]] | None = None
 
     def segment(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Mask:
         """The outlines of all lesions over the threshold, inside the lungs.
@@ -91,7 +76,7 @@ class Predictor:
             Label set ``Lesion`` on the scan's own grid; where outlines overlap, the surer lesion.
         """
         labels = [np.zeros(lung.shape, np.uint8) for lung in lungs.slices]
-        found = self._find(scan, lungs, progress)
+        found, _ = self._find(scan, lungs, progress)
         for one in sorted(found, key=lambda one: one.detection.score):
             labels[one.detection.slice_index][one.part][one.inside] = one.detection.kind
         return Mask.on(scan, np.stack(labels) if isinstance(scan, CTScan) else labels, Lesion)
@@ -100,23 +85,25 @@ class Predictor:
         """Lesions over the threshold at least half of whose outline is lung, slice by slice.
 
         A lesion that for the most part lies in surer ones is left out, and so are those of a volume
-        that are shorter along the body than ``LEAST_EXTENT_MM``.
+        that are too short along the body; a note counts these. See ``taken.lasting``.
 
         Args:
             scan: CT volume or pictures.
             lungs: Its lungs.
             progress: Told how far it is.
         """
-        items = [one.detection for one in self._find(scan, lungs, progress)]
+        found, notes = self._find(scan, lungs, progress)
+        items = [one.detection for one in found]
         items.sort(key=lambda item: (item.slice_index, -item.score))
-        return Detections(self.card.name, self._sha256, scan, tuple(items))
+        return Detections(self.card.name, self._sha256, scan, tuple(items), notes)
 
     def classify(self, scan: Scan, lungs: Mask, progress: Progress | None = None) -> Classification:
         """What the scan most likely shows, from the quarter of slices that look least healthy.
 
         The publication judges slices alone. Here the three sigmoids of a slice are scaled to add up
         to 1; the scan has the mean of those slices on which the first class is least likely, and
-        these have all the relevance.
+        these have all the relevance. Slices without lung are not looked at: their probabilities by
+        slice are NaN.
 
         Args:
             scan: CT volume or pictures.
@@ -128,7 +115,7 @@ class Predictor:
         """
         self._need_classes()
         names = self.network.config.classes
-        by_slice = np.full((len(scan.slices), len(names)), 1 / len(names), np.float32)
+        by_slice = np.full((len(scan.slices), len(names)), np.nan, np.float32)
         shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
         for done, (index, shares) in enumerate(self._class_shares(self._views(scan, lungs)), 1):
             by_slice[index] = shares
@@ -148,6 +135,7 @@ class Predictor:
             by_slice=by_slice,
             relevance=relevance,
             evidence=self._evidence(self._views(scan, lungs, set(judged)), winner),
+            trained_on=self.card.facts["trained_on"],
         )
 
     def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -172,34 +160,42 @@ class Predictor:
     ) -> list[tuple[Detection, NDArray[np.bool_]]]:
         """Every lesion on a whole picture with its outline, lungs not looked for.
 
+        A box in which no pixel is likelier lesion than not has an outline that is empty.
+
         Args:
             pixels: Picture, (row, column), 0 to 255.
         """
         view = self._whole(pixels)
         with torch.inference_mode():
             answer = self.network(self._batch([view]))[0]
-        everywhere = np.ones(pixels.shape, np.bool_)
-        found = []
-        for one in self._on_slice(0, view[1], answer, everywhere, threshold=0.0):
-            mask = np.zeros(pixels.shape, np.bool_)
-            mask[one.part] = one.inside
-            found.append((one.detection, mask))
-        return found
+        outlines = [self._outline(view[1], answer, k) for k in range(len(answer.scores))]
+        return [
+            (self._detection(0, view[1], answer, k, outline), outline)
+            for k, outline in enumerate(outlines)
+        ]
 
     def truth(self, case: Case) -> dict[str, bool] | None:
-        """Which class a picture of a cohort has; ``None`` where it has none of these."""
+        """Which class a slice of a cohort has; ``None`` where it has none, or is a radiograph."""
         names = self.network.config.classes
-        if case.label not in names:
+        if case.modality != "ct" or case.label not in names:
             return None
         return {name: name == case.label for name in names}
 
-    def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool]:
-        """Probabilities of the classes of a picture, the likeliest, and that they exclude others.
+    def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool] | None:
+        """Probabilities of the classes of a slice, the likeliest, and that they exclude others.
+
+        Args:
+            case: A picture.
+
+        Returns:
+            ``None`` for a radiograph.
 
         Raises:
             NotMeasurableError: If these weights tell no classes.
         """
         self._need_classes()
+        if case.modality != "ct":
+            return None
         ((_, shares),) = self._class_shares(iter([self._whole(case.read_image())]))
         names = self.network.config.classes
         likeliest = int(shares.argmax())
@@ -210,7 +206,8 @@ class Predictor:
         if self.network.classes is None:
             raise NotMeasurableError(
                 f"weights of '{self.card.name}' for lesions alone",
-                "weights of the stage classes; train it with --set stage=classes",
+                "weights of the stage classes; train module S behind these with --recipe "
+                "recipe_classes.yaml --set start_weights=RUN/weights.safetensors",
             )
 
     def _whole(self, pixels: NDArray[np.uint8]) -> _View:
@@ -222,12 +219,14 @@ class Predictor:
     def _sha256(self) -> str:
         return self.card.weights.sha256 if self.card.weights else ""
 
-    def _find(self, scan: Scan, lungs: Mask, progress: Progress | None) -> list[_Found]:
+    def _find(
+        self, scan: Scan, lungs: Mask, progress: Progress | None
+    ) -> tuple[list[Found], tuple[Note, ...]]:
         """Lesions of a scan; those of the last one are kept, for boxes and masks of one scan."""
         if self._last is not None and self._last[0] is scan and self._last[1] is lungs:
-            return self._last[2]
+            return self._last[2:]
         shown = sum(bool(lung.any()) for lung in lungs.slices)
-        found: list[_Found] = []
+        found: list[Found] = []
         done = 0
         for some in _batches(self._views(scan, lungs)):
             with torch.inference_mode():
@@ -235,15 +234,14 @@ class Predictor:
             for (index, frame, _), answer in zip(some, answers, strict=True):
                 lung = lungs.slices[index] > 0
                 threshold = self.card.lesion_threshold
-                found += _apart(
+                found += apart(
                     self._on_slice(index, frame, answer, lung, threshold=threshold), lung.shape
                 )
             done += len(some)
             if progress is not None:
                 progress(done / shown)
-        found = _lasting(scan, found)
-        self._last = scan, lungs, found
-        return found
+        self._last = scan, lungs, *lasting(scan, found)
+        return self._last[2:]
 
     def _on_slice(
         self,
@@ -253,24 +251,33 @@ class Predictor:
         lung: NDArray[np.bool_],
         *,
         threshold: float,
-    ) -> Iterator[_Found]:
+    ) -> Iterator[Found]:
         """Lesions of one slice over the threshold, the surest first, as far as they are lung."""
         for k in torch.where(answer.scores > threshold)[0].tolist():
-            mask = answer.masks[k].float().cpu().numpy()
-            outline = frame.restore(mask) > 0.5
+            outline = self._outline(frame, answer, k)
             inside = outline & lung
             around = Box.around(inside)
             if around is None or 2 * np.count_nonzero(inside) < np.count_nonzero(outline):
                 continue
             part = np.s_[around.top : around.bottom, around.left : around.right]
-            detection = Detection(
-                index,
-                box_on_slice(frame, answer.boxes[k].tolist()),
-                float(answer.scores[k]),
-                self.instance_kinds[int(answer.labels[k]) - 1],
-                float(np.count_nonzero(inside)),
-            )
-            yield _Found(detection, part, inside[part])
+            yield Found(self._detection(index, frame, answer, k, inside), part, inside[part])
+
+    def _outline(self, frame: Frame, answer: Instances, k: int) -> NDArray[np.bool_]:
+        """Where on its slice a lesion is likelier than not; perhaps nowhere."""
+        outline: NDArray[np.bool_] = frame.restore(answer.masks[k].float().cpu().numpy()) > 0.5
+        return outline
+
+    def _detection(
+        self, index: int, frame: Frame, answer: Instances, k: int, inside: NDArray[np.bool_]
+    ) -> Detection:
+        """A lesion of a slice as a box, with the area that is taken for it."""
+        return Detection(
+            index,
+            box_on_slice(frame, answer.boxes[k].tolist()),
+            float(answer.scores[k]),
+            self.instance_kinds[int(answer.labels[k]) - 1],
+            float(np.count_nonzero(inside)),
+        )
 
     def _views(
         self, scan: Scan, lungs: Mask, wanted: Collection[int] | None = None
@@ -293,15 +300,15 @@ class Predictor:
         return torch.from_numpy(np.stack(shown)[:, None]).to(self.device)
 
     def _class_shares(self, views: Iterator[_View]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Probabilities of each slice's classes, adding up to 1."""
+        """Probabilities of each slice's classes, adding up to 1, however small the sigmoids."""
         for some in _batches(views):
             with torch.inference_mode():
-                chances = self.network.class_logits(self._batch(some)).sigmoid()
-            shares = (chances / chances.sum(1, keepdim=True)).float().cpu().numpy()
+                logits = self.network.class_logits(self._batch(some)).double()
+            shares = functional.logsigmoid(logits).softmax(1).float().cpu().numpy()
             yield from zip((index for index, _, _ in some), shares, strict=True)
 
     def _evidence(self, views: Iterator[_View], winner: int) -> tuple[Detection, ...]:
-        """The boxes that moved the logit of a class most: their numbers times its gradient."""
+        """The boxes that spoke for a class most: their numbers times the gradient of its logit."""
         assert self.network.classes is not None
         weighed: list[tuple[float, Detection]] = []
         for some in _batches(views):
@@ -314,39 +321,14 @@ class Predictor:
             weights = (slope * features.detach()).sum(-1)
             for k, (index, frame, _) in enumerate(some):
                 best = int(weights[k].argmax())
-                label = int(ranked.labels[k, best])
-                if label:
+                label, weight = int(ranked.labels[k, best]), float(weights[k, best])
+                if label and weight > 0:
                     kind = self.instance_kinds[label - 1]
                     box = box_on_slice(frame, ranked.boxes[k, best].tolist())
                     score = float(features[k, best, -1].detach())
-                    weight = float(weights[k, best])
                     weighed.append((weight, Detection(index, box, score, kind)))
         weighed.sort(key=lambda pair: -pair[0])
         return tuple(item for _, item in weighed[:MOST_EVIDENCE])
-
-
-def _apart(found: Iterable[_Found], shape: tuple[int, int]) -> Iterator[_Found]:
-    """Lesions of one slice, the surest first, each pixel in one of them."""
-    kept = list(found)
-    owned = keep_apart(((one.part, one.inside) for one in kept), shape)
-    for one, own in zip(kept, owned, strict=True):
-        if own is not None:
-            area_px = float(np.count_nonzero(own))
-            yield _Found(replace(one.detection, area_px=area_px), one.part, own)
-
-
-def _lasting(scan: Scan, found: list[_Found]) -> list[_Found]:
-    """In volumes, those of lesions that are long enough along the body; of pictures, all."""
-    if not isinstance(scan, CTScan):
-        return found
-    boxes = Detections("covid_ct_mask_net", "", scan, tuple(one.detection for one in found))
-    long = {
-        id(item)
-        for lesion in link_detections(boxes)
-        if lesion.size_mm is not None and lesion.size_mm[0] >= LEAST_EXTENT_MM
-        for item in lesion.items
-    }
-    return [one for one in found if id(one.detection) in long]
 
 
 def box_on_slice(frame: Frame, box: list[float]) -> tuple[float, float, float, float]:
