@@ -7,16 +7,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from groundglass.data.cohort import UNKNOWN, Case, Cohort
-from groundglass.errors import CohortError, ConfigError
+from groundglass.data.slices import SliceDataset
+from groundglass.errors import CohortError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.labels import Lesion
-from groundglass.systems.card import home
+from groundglass.systems.card import home, load_card
 from groundglass.systems.covid_ct_mask_net.backbone import Backbone
 from groundglass.systems.covid_ct_mask_net.instances import instances_of
 from groundglass.systems.covid_ct_mask_net.network import KINDS, CovidCtMaskNet, build_network
 from groundglass.systems.covid_ct_mask_net.predict import box_on_slice
+from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
 from groundglass.systems.covid_ct_mask_net.training import Config, Module
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
 
@@ -25,7 +28,10 @@ __all__ = ["cohort_table", "phantom", "pictures"]
 HOME = home("covid_ct_mask_net")
 SMOKE = HOME / "smoke.yaml"
 LIGHT = ("network.strides=[16]", "network.coarser_levels=0", "network.mask_channels=[128]")
-CLASSES = ("stage=classes", "network.ranked=24", "network.class_units=16", "trained=S")
+CLASSES = (
+    *("stage=classes", "network.ranked=24", "network.class_units=16", "trained=S"),
+    "monitor=val/accuracy",
+)
 
 
 class TestCovidCtMaskNet(SystemTester):
@@ -83,11 +89,6 @@ def test_an_encoder_is_cut_off_behind_its_last_level(encoder: str) -> None:
     ]
     torch.stack([level.sum() for level in levels.values()]).sum().backward()
     assert all(p.grad is not None for p in backbone.parameters())
-
-
-def test_strides_that_no_encoder_has_are_refused() -> None:
-    with pytest.raises(ConfigError, match="strides"):
-        Backbone("resnet18", (16, 8), 0, 8)
 
 
 def test_start_weights_reach_what_is_left_of_an_encoder(tmp_path: Path) -> None:
@@ -181,6 +182,33 @@ def test_there_are_always_n_ranked_boxes(small: CovidCtMaskNet, kind: str, seed:
     assert (scores.diff() <= 0).all()
     assert ((scores >= 0) & (scores <= 1)).all()
     assert (ranked.labels > 0).all()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> CovidCtMaskNet:
+    """The shipped network that finds lesions, with a module S behind it that never learned."""
+    card = load_card("covid_ct_mask_net")
+    shape = NetworkConfig.model_validate({**card.network, "ranked": 128, "class_units": 16})
+    network = build_network(shape, "lesions").eval()
+    assert card.weights is not None
+    stored = load_file(HOME / card.weights.file)
+    network.load_state_dict({k: v.to(torch.float32) for k, v in stored.items()}, strict=False)
+    return network
+
+
+@pytest.mark.parametrize("kind", ["black", "white", "noise"])
+def test_the_shipped_weights_rank_n_boxes_where_there_is_no_lesion(
+    shipped: CovidCtMaskNet, kind: str
+) -> None:
+    torch.manual_seed(0)
+    gray = {"black": torch.zeros, "white": torch.ones, "noise": torch.rand}[kind](1, 1, 192, 256)
+    with torch.no_grad():
+        ranked, logits = shipped.rank(gray), shipped.class_logits(gray)
+    assert ranked.features.shape == (1, 128, 5)
+    assert torch.isfinite(ranked.features).all()
+    assert (ranked.labels > 0).all(), "none of them is filled up"
+    assert (ranked.features[0, :, -1].diff() <= 0).all()
+    assert torch.isfinite(logits).all()
 
 
 def test_too_few_predictions_are_filled_up_with_zeros(small: CovidCtMaskNet) -> None:
@@ -300,23 +328,10 @@ def test_frozen_statistics_do_not_move_while_lesions_are_trained(cohort_table: P
 
 
 def test_only_the_heads_learn_when_the_heads_are_trained() -> None:
-    module = Module.start(config("trained=heads"), [])
+    module = Module.start(config("trained=heads", "statistics=frozen"), [])
     encoder = module.network.lesions.backbone.encoder
     assert not any(p.requires_grad for p in encoder.parameters())
     assert all(p.requires_grad for p in module.network.lesions.rpn.parameters())
-
-
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (("trained=S",), "found trained 'S'"),
-        (("stage=classes", "trained=S"), "network.ranked"),
-        ((*CLASSES, "trained=heads"), "found trained 'heads'"),
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused(overrides, message) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Module.start(config(*overrides), [])
 
 
 @given(
@@ -342,10 +357,34 @@ def test_a_run_whose_lesions_moved_answers_classes_alone() -> None:
     assert config(*CLASSES).answers() == ("segment", "detect", "classify")
 
 
-@pytest.mark.parametrize("name", ["recipe.yaml", "recipe_paper.yaml", "recipe_classes.yaml"])
+@pytest.mark.parametrize("name", sorted(file.name for file in HOME.glob("recipe*.yaml")))
 def test_recipes_load(name: str) -> None:
     loaded = Config.load(HOME / name, [])
     assert loaded.system == "covid_ct_mask_net"
+    assert name.endswith("classes.yaml") == (loaded.stage == "classes")
+
+
+@pytest.mark.parametrize("name", ["recipe_paper.yaml", "recipe_paper_classes.yaml"])
+def test_the_published_recipes_show_slices_as_they_are(name: str, cohort_table: Path) -> None:
+    """Neither changed nor drawn more often for being healthy, and in full precision."""
+    loaded = Config.load(HOME / name, [])
+    assert loaded.healthy_weight == 1
+    assert loaded.precision == "32-true"
+    cases = Cohort.read([cohort_table]).split("train")
+    shown, changed = (SliceDataset(cases, (96, 128), a) for a in (None, loaded.augment))
+    for item in ("gray", "lesions"):
+        torch.testing.assert_close(shown[0][item], changed[(0, 0)][item], atol=1e-6, rtol=0)
+
+
+def test_the_published_classifier_is_that_of_table_3() -> None:
+    loaded = Config.load(HOME / "recipe_paper_classes.yaml", [])
+    network = loaded.network
+    assert (network.ranked, network.class_units, network.ranked_nms) == (256, 1760, 0.75)
+    assert (loaded.optimizer, loaded.learning_rate, loaded.weight_decay) == ("adam", 1e-5, 1e-3)
+    assert (loaded.epochs, loaded.batch_size, loaded.schedule) == (50, 8, "constant")
+    lesions = Config.load(HOME / "recipe_paper.yaml", []).network
+    shape = {"ranked", "class_units"}
+    assert network.model_dump(exclude=shape) == lesions.model_dump(exclude=shape)
 
 
 def test_module_s_of_the_recipe_fits_behind_its_mask_rcnn() -> None:

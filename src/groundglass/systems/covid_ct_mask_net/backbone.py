@@ -28,7 +28,8 @@ class Backbone(nn.Module):
         channels: Channels of each level.
 
     Raises:
-        ConfigError: If a stride is not one of an encoder, or there is no such encoder.
+        ConfigError: If a stride is not one of the encoder, there is no such encoder, or it takes
+            inputs of one size alone.
     """
 
     def __init__(
@@ -43,8 +44,16 @@ class Backbone(nn.Module):
         self.name = encoder
         self.levels = [int(log2(stride)) for stride in strides]
         self.encoder = build_encoder(encoder, depth=self.levels[-1])
-        drop_what_no_feature_needs(self.encoder, self.levels)
         given = channels_of(self.encoder)
+        empty = [
+            stride for stride, level in zip(strides, self.levels, strict=True) if not given[level]
+        ]
+        if empty:
+            raise ConfigError(
+                f"found encoder '{encoder}' without features at stride {empty[0]}, expected some; "
+                "take coarser network.strides, or another encoder"
+            )
+        drop_what_no_feature_needs(self.encoder, self.levels)
         self.pyramid = FeaturePyramidNetwork([given[level] for level in self.levels], channels)
         self.coarser_levels = coarser_levels
         self.out_channels = channels
@@ -78,9 +87,18 @@ def drop_what_no_feature_needs(encoder: nn.Module, levels: list[int]) -> None:
 
     Encoders keep the stages that they are not asked for; their weights would count, be stored and
     never learn. What takes no part is found by a gradient through a copy without memory.
+
+    Raises:
+        ConfigError: If the encoder takes inputs of one size alone.
     """
     probe = copy.deepcopy(encoder).to("meta").eval()
-    features = probe(torch.zeros(1, 3, 64, 64, device="meta"))
+    try:
+        features = probe(torch.zeros(1, 3, 64, 64, device="meta"))
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(
+            f"found an encoder that takes no input of 64 x 64 ({str(error)[:80]}), "
+            "expected one for inputs of any size; name another as network.encoder"
+        ) from None
     torch.autograd.backward([features[level].sum() for level in levels])
     idle = [
         name

@@ -1,6 +1,7 @@
 """Instances from semantic masks: the connected parts of each kind of lesion."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from groundglass.data.cohort import UNKNOWN
+from groundglass.data.cohort import UNKNOWN, Case
 from groundglass.labels import Lesion
 
 Target = dict[str, Tensor]
@@ -46,6 +47,19 @@ def instances_of(lesions: NDArray[np.uint8], kinds: Sequence[Lesion], least_px: 
         "labels": torch.tensor(labels, dtype=torch.int64),
         "masks": torch.from_numpy(stacked),
     }
+
+
+def hides_kinds(case: Case, kinds: Sequence[Lesion]) -> bool:
+    """Whether a mask shows lesions of unspecified kind where kinds are to be told apart.
+
+    Args:
+        case: A slice; without a mask it hides nothing.
+        kinds: Which lesions are instances.
+    """
+    if Lesion.UNSPECIFIED in kinds or not isinstance(case.lesions, Path):
+        return False
+    lesions = case.read_lesions()
+    return lesions is not None and bool((lesions == Lesion.UNSPECIFIED).any())
 
 
 def box_of(mask: NDArray[np.uint8]) -> tuple[float, float, float, float]:

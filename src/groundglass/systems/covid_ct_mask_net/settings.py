@@ -1,11 +1,24 @@
 """Everything that shapes the two networks, by the names that recipes and cards use."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Kinds = Literal["both", "ggo", "merged"]
 """Which lesions are instances: both kinds, ground-glass alone, or any lesion as one kind."""
+
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(gt=0)]
+Some = Field(min_length=1)
+"""At least one of a list."""
+
+
+def _differ(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(f"found {', '.join(names) or 'none'}, expected two or more that differ")
+    return names
 
 
 class NetworkConfig(BaseModel):
@@ -46,27 +59,31 @@ class NetworkConfig(BaseModel):
 
     encoder: str
     strides: tuple[int, ...] = (4, 8, 16, 32)
-    coarser_levels: int = 1
-    pyramid_channels: int = 256
-    anchor_sizes_px: tuple[int, ...] = (2, 4, 8, 16, 32)
-    anchor_ratios: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0)
-    box_units: int = 128
-    mask_channels: tuple[int, ...] = (256, 256, 256, 256)
-    mask_units: int = 256
+    coarser_levels: int = Field(default=1, ge=0)
+    pyramid_channels: Count = 256
+    anchor_sizes_px: Annotated[tuple[Count, ...], Some] = (2, 4, 8, 16, 32)
+    anchor_ratios: Annotated[tuple[Ratio, ...], Some] = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0)
+    box_units: Count = 128
+    mask_channels: Annotated[tuple[Count, ...], Some] = (256, 256, 256, 256)
+    mask_units: Count = 256
     kinds: Kinds = "both"
-    rpn_nms: float = 0.75
-    rpn_overlap: tuple[float, float] = (0.7, 0.3)
-    rpn_batch: int = 256
-    rpn_positive: float = 0.75
-    proposals: int = 1000
-    roi_nms: float = 0.25
-    roi_overlap: tuple[float, float] = (0.75, 0.5)
-    roi_batch: int = 256
-    roi_positive: float = 0.75
-    least_score: float = 0.05
-    most_detections: int = 100
+    rpn_nms: Share = 0.75
+    rpn_overlap: tuple[Share, Share] = (0.7, 0.3)
+    rpn_batch: Count = 256
+    rpn_positive: Share = 0.75
+    proposals: Count = 1000
+    roi_nms: Share = 0.25
+    roi_overlap: tuple[Share, Share] = (0.75, 0.5)
+    roi_batch: Count = 256
+    roi_positive: Share = 0.75
+    least_score: float = Field(default=0.05, lt=1)
+    most_detections: Count = 100
     ranked: int = Field(default=0, ge=0)
-    ranked_nms: float = 0.75
-    ranked_least_score: float = -0.01
-    class_units: int = 1760
-    classes: tuple[str, ...] = ("control", "pneumonia", "COVID-19")
+    ranked_nms: Share = 0.75
+    ranked_least_score: float = Field(default=-0.01, lt=1)
+    class_units: Count = 1760
+    classes: Annotated[tuple[str, ...], AfterValidator(_differ)] = (
+        "control",
+        "pneumonia",
+        "COVID-19",
+    )

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,58 +13,17 @@ from torchmetrics.detection import MeanAveragePrecision
 from groundglass.data.augment import AugmentConfig
 from groundglass.data.cohort import Case, known_cases
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
-from groundglass.errors import CohortError, ConfigError
+from groundglass.errors import CohortError, ConfigError, WeightsError
 from groundglass.labels import Lesion
 from groundglass.metrics.classes import ClassCounts
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems.covid_ct_mask_net import network as networks
-from groundglass.systems.covid_ct_mask_net.instances import Target, instances_of
+from groundglass.systems.covid_ct_mask_net.config import PRECISIONS, Config, Stage, Trained
+from groundglass.systems.covid_ct_mask_net.instances import Target, hides_kinds, instances_of
 from groundglass.systems.covid_ct_mask_net.network import CovidCtMaskNet, Instances, color_list
-from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
-
-Trained = Literal["all", "heads", "S", "S+BN"]
-
-
-class Config(RunConfig):
-    """Settings of COVID-CT-Mask-Net.
-
-    Attributes:
-        stage: ``lesions`` trains Mask R-CNN, ``classes`` module S behind a Mask R-CNN that is given
-            by ``start_weights``.
-        network: Shape of both.
-        encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
-        trained: What learns. In the stage ``lesions``: ``all``, or the ``heads``, all but the
-            encoder. In the stage ``classes``: module ``S``; ``S+BN``, with scale and offset of the
-            encoder's batch normalization; or ``all``.
-        statistics: Whether the encoder's batch statistics are ``frozen`` as they come from its
-            start weights, or ``trained``. In the stage ``classes`` they are frozen.
-        least_lesion_px: Pixels of the input below which a part of a mask is no instance.
-    """
-
-    stage: Literal["lesions", "classes"] = "lesions"
-    network: NetworkConfig
-    encoder_weights: str
-    trained: Trained = "all"
-    statistics: Literal["frozen", "trained"] = "frozen"
-    least_lesion_px: int = 16
-
-    def network_settings(self) -> dict[str, NetworkSetting]:
-        """The shape of both networks."""
-        settings: dict[str, NetworkSetting] = self.network.model_dump(mode="json")
-        return settings
-
-    def stands_on(self) -> str:
-        """Mask R-CNN, where module S learns alone or with batch normalization."""
-        return "Mask R-CNN" if self.stage == "classes" and self.trained != "all" else ""
-
-    def answers(self) -> tuple[str, ...]:
-        """Boxes and masks as long as Mask R-CNN is what it was trained to be, and classes."""
-        if self.stage == "lesions":
-            return "segment", "detect"
-        return ("segment", "detect", "classify") if self.trained == "S" else ("classify",)
 
 
 def build_network(config: Config) -> CovidCtMaskNet:
@@ -85,7 +43,6 @@ class Module(SystemModule):
 
     def __init__(self, network: nn.Module, config: Config, patients: list[str]) -> None:
         super().__init__(network, config, patients)
-        _check(config)
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
         self.groups = parameter_groups(self.network, config)
@@ -110,16 +67,17 @@ class Module(SystemModule):
         Module S by itself learns from slices as they are, as in the publication.
 
         Raises:
-            CohortError: If no slice has a mask of lesions, a mask hides kinds that are to be told,
-                or a label is none of the classes.
+            CohortError: If no CT slice has a mask of lesions, or any label; a mask hides kinds that
+                are to be told; or a label is none of the classes.
         """
         assert isinstance(config, Config)
         if config.stage == "lesions":
             return super().train_data(config, _told_cases(config, cases))
+        slices = _ct_slices(cases)
         return DataLoader(
-            LabeledSlices(cases, config, None if config.trained == "S" else config.augment),
+            LabeledSlices(slices, config, None if config.trained == "S" else config.augment),
             batch_size=config.batch_size,
-            sampler=EpochSampler(cases, config.draws_per_epoch, config.seed),
+            sampler=EpochSampler(slices, config.draws_per_epoch, config.seed),
             drop_last=True,
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
@@ -127,20 +85,41 @@ class Module(SystemModule):
 
     @classmethod
     def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
-        """Every slice once, as it is."""
+        """Every CT slice once, as it is."""
         assert isinstance(config, Config)
         if config.stage == "lesions":
             return super().val_data(config, _told_cases(config, cases))
-        return DataLoader(LabeledSlices(cases, config), batch_size=config.batch_size)
+        return DataLoader(LabeledSlices(_ct_slices(cases), config), batch_size=config.batch_size)
 
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:
-        """Those with a class of the settings; or with a mask that tells what is to be told."""
+        """CT slices with a class of the settings; or with a mask that tells what is to be told."""
         assert isinstance(config, Config)
+        slices = [case for case in cases if case.modality == "ct"]
         if config.stage == "classes":
-            return [case for case in cases if case.label in config.network.classes]
-        known = [case for case in cases if case.lesions is not None]
-        return [case for case in known if not _hides_kinds(config, case)]
+            return [case for case in slices if case.label in config.network.classes]
+        known, kinds = [c for c in slices if c.lesions is not None], _kinds_of(config)
+        return [case for case in known if not hides_kinds(case, kinds)]
+
+    def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a file as they are; behind Mask R-CNN they must hold all of it.
+
+        Raises:
+            WeightsError: If a part of Mask R-CNN would stay random.
+        """
+        missing = [
+            name
+            for name, value in self.network.state_dict().items()
+            if name.startswith("lesions.")
+            and (name not in stored or stored[name].shape != value.shape)
+        ]
+        if self.config.stands_on() and missing:
+            raise WeightsError(
+                f"found start weights that leave {len(missing)} parts of Mask R-CNN random, such "
+                f"as '{missing[0]}', expected all of it; take those of a run of stage lesions with "
+                "the same settings of network, kinds among them"
+            )
+        return stored
 
     def parameters_to_train(self) -> Parameters:
         """The groups that learn."""
@@ -213,7 +192,7 @@ class Module(SystemModule):
             {
                 name: value.to(batch["gray"].device)
                 for name, value in instances_of(
-                    one, networks.KINDS[config.network.kinds], config.least_lesion_px
+                    one, _kinds_of(config), config.least_lesion_px
                 ).items()
             }
             for one in batch["lesions"].cpu().numpy()
@@ -252,7 +231,11 @@ class LabeledSlices(SliceDataset):
 
 
 def parameter_groups(network: CovidCtMaskNet, config: Config) -> list[dict[str, Any]]:
-    """The parameters that learn, in groups by name: ``encoder``, ``heads``, ``BN``, ``S``."""
+    """The parameters that learn, in groups by name: ``encoder``, ``heads``, ``BN``, ``S``.
+
+    Raises:
+        ConfigError: If batch normalization is to learn and the encoder has none.
+    """
     rcnn, encoder = network.lesions, network.lesions.backbone.encoder
     inside = {id(parameter) for parameter in encoder.parameters()}
     groups: dict[str, list[nn.Parameter]] = {
@@ -267,7 +250,7 @@ def parameter_groups(network: CovidCtMaskNet, config: Config) -> list[dict[str, 
         groups["S"] = list(network.classes.parameters())
         norms = [part for part in encoder.modules() if isinstance(part, nn.BatchNorm2d)]
         groups["BN"] = [parameter for norm in norms for parameter in norm.parameters()]
-    wanted: dict[tuple[str, Trained], tuple[str, ...]] = {
+    wanted: dict[tuple[Stage, Trained], tuple[str, ...]] = {
         ("lesions", "all"): ("encoder", "heads"),
         ("lesions", "heads"): ("heads",),
         ("classes", "S"): ("S",),
@@ -275,13 +258,33 @@ def parameter_groups(network: CovidCtMaskNet, config: Config) -> list[dict[str, 
         ("classes", "all"): ("S", "encoder", "heads"),
     }
     names = wanted[config.stage, config.trained]
+    if "BN" in names and not groups["BN"]:
+        raise ConfigError(
+            f"found trained 'S+BN' with encoder '{config.network.encoder}', expected one with "
+            "batch normalization; set trained=S or trained=all, or train another encoder"
+        )
     return [{"name": name, "params": groups[name]} for name in names]
 
 
+def _kinds_of(config: Config) -> tuple[Lesion, ...]:
+    return networks.KINDS[config.network.kinds]
+
+
+def _ct_slices(cases: Sequence[Case]) -> list[Case]:
+    """Cases without radiographs, on which neither lesions nor classes are those of slices."""
+    slices = [case for case in cases if case.modality == "ct"]
+    if not slices:
+        raise CohortError(
+            f"found no CT slice among {len(cases)} cases, expected some, as radiographs are not "
+            "learned from; check the column modality"
+        )
+    return slices
+
+
 def _told_cases(config: Config, cases: Sequence[Case]) -> list[Case]:
-    """Cases with a mask of lesions, which tells the kinds if the network is to."""
-    known = known_cases(cases, "lesions")
-    hiding = [case for case in known if _hides_kinds(config, case)]
+    """Slices with a mask of lesions, which tells the kinds if the network is to."""
+    known = known_cases(_ct_slices(cases), "lesions")
+    hiding = [case for case in known if hides_kinds(case, _kinds_of(config))]
     if hiding:
         raise CohortError(
             f"found lesions of unspecified kind in the mask of case '{hiding[0].case}' "
@@ -289,14 +292,6 @@ def _told_cases(config: Config, cases: Sequence[Case]) -> list[Case]:
             "healthy; leave these cases out, or set network.kinds=merged"
         )
     return known
-
-
-def _hides_kinds(config: Config, case: Case) -> bool:
-    """Whether a mask shows lesions of unspecified kind to a network that tells kinds."""
-    if config.network.kinds == "merged":
-        return False
-    lesions = case.read_lesions() if isinstance(case.lesions, Path) else None
-    return lesions is not None and bool((lesions == Lesion.UNSPECIFIED).any())
 
 
 def as_found(found: Instances) -> dict[str, Tensor]:
@@ -320,26 +315,7 @@ def average_precisions(computed: Mapping[str, Tensor]) -> dict[str, float]:
     Args:
         computed: What torchmetrics gives; where there is nothing to find it is below 0, here 0.
     """
-    names = {"ap": "map", "ap50": "map_50", "ap75": "map_75"}
-    return {
-        f"{kind}_{name}": max(float(computed[f"{prefix}_{key}"]), 0.0)
-        for kind, prefix in (("mask", "segm"), ("box", "bbox"))
-        for name, key in names.items()
-    }
-
-
-def _check(config: Config) -> None:
-    known = ("S", "S+BN", "all") if config.stage == "classes" else ("all", "heads")
-    if config.trained not in known:
-        raise ConfigError(
-            f"found trained '{config.trained}' in stage {config.stage}, expected one of "
-            f"{', '.join(known)}; set trained"
-        )
-    if config.stage == "classes" and not config.network.ranked:
-        raise ConfigError(
-            "found stage classes with network.ranked 0, expected the number of boxes that module "
-            "S looks at; set network.ranked, such as 256"
-        )
+    return {name: max(float(computed[key]), 0.0) for name, key in PRECISIONS.items()}
 
 
 @contextmanager
