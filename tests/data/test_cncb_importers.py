@@ -44,6 +44,12 @@ def test_lung_ground_glass_and_consolidation_are_told_apart(lesions: Path) -> No
     assert lungs.sum() == 24
 
 
+def test_what_a_mac_leaves_beside_pictures_is_no_slice(lesions: Path) -> None:
+    for name in (".DS_Store", "._17.jpg", "Thumbs.db"):
+        (lesions / "image" / "3" / name).write_bytes(b"no picture")
+    assert len(imported("cncb-lesions", lesions)) == 20
+
+
 def test_a_slice_without_mask_is_refused(lesions: Path) -> None:
     (lesions / "mask" / "3" / "17.png").unlink()
     with pytest.raises(CohortError, match=r"image/3/17\.jpg' without a mask"):

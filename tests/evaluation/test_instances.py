@@ -1,16 +1,19 @@
 """Average precision of instances, with a system whose answers are known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.detections import Detection
-from groundglass.errors import NotMeasurableError
+from groundglass.errors import CohortError, NotMeasurableError
 from groundglass.evaluation.benchmarks import write_benchmarks
 from groundglass.evaluation.instances import (
     InstancesEvaluation,
+    PackedInstances,
     average_precision,
     instance_rows,
     judge_instances,
@@ -78,7 +81,7 @@ def cases(tmp_path: Path) -> tuple[Case, ...]:
 
 def test_what_is_found_as_it_is_has_an_average_precision_of_one(cases) -> None:
     judged = judge_instances(Oracle(0), cases)
-    assert [len(one.true["labels"]) for one in judged] == [2, 2]
+    assert [len(one.true) for one in judged] == [2, 2]
     structures = average_precision(judged)
     assert structures["mask"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
     assert structures["box"]["ap"] == 1.0
@@ -103,6 +106,69 @@ def test_slices_where_nothing_is_found_count_as_missed(cases) -> None:
     blank = cases[1].model_copy(update={"lesions_values": "1:0 2:0"})
     structures = average_precision(judge_instances(Blind(0), [cases[0], blank]))
     assert structures["mask by slice"]["ap50"] == 0.5, "nothing there and nothing said is right"
+
+
+class Telling(Oracle):
+    """Tells ground-glass opacity from consolidation: the left lesion and the right one."""
+
+    instance_kinds = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION)
+
+    def find_instances(self, pixels: np.ndarray) -> list[tuple[Detection, np.ndarray]]:
+        found = super().find_instances(pixels)
+        told = zip(found, self.instance_kinds, strict=True)
+        return [(replace(detection, kind=kind), mask) for (detection, mask), kind in told]
+
+
+def test_masks_that_hide_kinds_are_refused_where_kinds_are_told(cases) -> None:
+    """Its finds would count as wrong, however right they are."""
+    hiding = [case.model_copy(update={"lesions_values": "1:3 2:3"}) for case in cases]
+    with pytest.raises(CohortError, match=r"case 'a' \(2 such cases\), expected kinds"):
+        judge_instances(Telling(0), hiding)
+    assert average_precision(judge_instances(Oracle(0), hiding))["mask"]["ap"] == 1.0
+
+
+def test_a_kind_of_which_there_is_nothing_has_no_precision(cases) -> None:
+    ground_glass = [case.model_copy(update={"lesions_values": "1:1 2:0"}) for case in cases]
+    structures = average_precision(judge_instances(Telling(0), ground_glass))
+    assert structures["mask of ground-glass opacity"]["ap"] == 1.0
+    assert "mask of consolidation" not in structures
+    assert "box of consolidation" not in structures
+
+
+def test_slices_without_a_mask_and_radiographs_are_not_counted(cases) -> None:
+    unknown = cases[0].model_copy(
+        update={"case": "c", "patient": "q", "lesions": None, "lesions_values": ""}
+    )
+    chest = cases[0].model_copy(update={"case": "d", "patient": "r", "modality": "radiograph"})
+    judged = judge_instances(Oracle(0), [*cases, unknown, chest])
+    assert [one.case for one in judged] == ["a", "b"]
+    facts = {**FACTS, "cases": 4, "patients": 3}
+    evaluation = PROTOCOLS["instances"].sum_up(facts, judged).evaluation
+    assert (evaluation.cases, evaluation.patients) == (2, 1)
+
+
+def test_a_found_box_with_an_empty_outline_counts_as_wrong(cases) -> None:
+    class Wordy(Oracle):
+        def find_instances(self, pixels: np.ndarray) -> list[tuple[Detection, np.ndarray]]:
+            nothing = Detection(0, (0.0, 0.0, 5.0, 5.0), 0.95, Lesion.UNSPECIFIED, 0.0)
+            return [(nothing, np.zeros(pixels.shape, bool)), *super().find_instances(pixels)]
+
+    structures = average_precision(judge_instances(Wordy(0), cases))
+    assert structures["box"]["ap50"] == pytest.approx(2 / 3, abs=1e-3)
+    assert structures["mask"]["ap50"] == pytest.approx(2 / 3, abs=1e-3)
+
+
+def test_outlines_are_kept_packed_and_come_back_as_they_were() -> None:
+    random = np.random.default_rng(0)
+    masks = torch.from_numpy(random.random((3, 64, 48)) > 0.5)
+    masks[1] = False
+    packed = PackedInstances.of({"labels": torch.tensor([1, 2, 1]), "masks": masks})
+    assert torch.equal(packed.unpack()["masks"], masks)
+    assert packed.unpack()["labels"].tolist() == [1, 2, 1]
+    boxes = torch.zeros(100, 512, 512, dtype=torch.bool)
+    boxes[:, 100:200, 100:200] = True
+    large = PackedInstances.of({"masks": boxes})
+    assert sum(map(len, large.outlines)) < 100_000
 
 
 def test_a_system_that_finds_no_instances_is_refused(cases) -> None:

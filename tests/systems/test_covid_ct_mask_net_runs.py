@@ -1,9 +1,11 @@
 """COVID-CT-Mask-Net after short trainings: lesions, then classes, then a scan."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from groundglass.analyze import analyze, classify
 from groundglass.data.cohort import Cohort, write_cohort
@@ -103,21 +105,41 @@ def test_a_lone_picture_is_judged_by_its_label(classes_run: Path, labeled_table:
     assert system.truth(other) is None  # type: ignore[attr-defined]
 
 
-def test_fine_tuning_to_two_classes_keeps_all_but_the_last_layer(
+def test_fine_tuning_to_other_classes_keeps_all_but_the_last_layer(
     classes_run: Path, labeled_table: Path, tmp_path: Path
 ) -> None:
-    import json
+    """To three classes, and from these to two, as published for iCTCF."""
+    before = classes_run
+    for name, classes in (
+        ("three", "[control, pneumonia, COVID-19]"),
+        ("two", "[control, COVID-19]"),
+    ):
+        overrides = [
+            *(*CLASSES, "epochs=1", "monitor=val/accuracy"),
+            f"network.classes={classes}",
+            f"start_weights={before / 'weights.safetensors'}",
+        ]
+        folder = tmp_path / name
+        train("covid_ct_mask_net", [labeled_table], folder, recipe=SMOKE, overrides=overrides)
+        started = json.loads((folder / "start_weights.json").read_text())
+        assert set(started["other_shape"]) == {"classes.output.weight", "classes.output.bias"}
+        assert not started["only_in_network"]
+        before = folder
+    case = Cohort.read([labeled_table]).cases[0]
+    chances, _, _ = load_system(str(before)).judge(case)  # type: ignore[attr-defined]
+    assert list(chances) == ["control", "COVID-19"]
 
-    overrides = [
-        *(*CLASSES, "epochs=1", "monitor=val/accuracy"),
-        "network.classes=[control, pneumonia, COVID-19]",
-        f"start_weights={classes_run / 'weights.safetensors'}",
-    ]
-    folder = tmp_path / "three"
-    train("covid_ct_mask_net", [labeled_table], folder, recipe=SMOKE, overrides=overrides)
-    started = json.loads((folder / "start_weights.json").read_text())
-    assert set(started["other_shape"]) == {"classes.output.weight", "classes.output.bias"}
-    assert not started["only_in_network"]
+
+def test_the_loss_on_a_split_is_drawn_alike_each_time_and_draws_nothing_of_others(
+    lesions_run: Path, cohort_table: Path
+) -> None:
+    cases = Cohort.read([cohort_table]).split("test")
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = split_loss(lesions_run, cases)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert split_loss(lesions_run, cases) == first
 
 
 def test_the_loss_on_a_split_is_that_of_its_labeled_cases(

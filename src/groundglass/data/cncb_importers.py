@@ -11,6 +11,7 @@ from groundglass.labels import Lesion
 COVIDX_CLASSES = {"0": "control", "1": "pneumonia", "2": "COVID-19"}
 """Numbers of classes in the split files of COVIDx-CT: normal, other pneumonia, COVID-19."""
 
+_PICTURES = (".jpg", ".jpeg", ".png")
 _CNCB_LUNGS = "1:both 2:both 3:both"
 _CNCB_LESIONS = f"1:0 2:{int(Lesion.GROUND_GLASS)} 3:{int(Lesion.CONSOLIDATION)}"
 _NAME_OF_SLICE = re.compile(r"(?P<kind>NCP|CP|Normal)_(?P<patient>\d+)_(?P<scan>\d+)_\d+")
@@ -34,13 +35,13 @@ def import_cncb_lesions(folder: Path) -> list[Case]:
     Raises:
         CohortError: If there is no such picture, or one has no mask.
     """
-    pictures = sorted((folder / "image").glob("*/*.*"))
+    pictures = sorted(p for p in (folder / "image").glob("*/*.*") if _is_picture(p))
     if not pictures:
         raise CohortError(
             f"found no 'image/PATIENT/SLICE.jpg' in '{folder.name}', expected the lesion masks of "
             "CNCB-NCOV as unpacked; check the folder"
         )
-    masks = {(m.parent.name, m.stem): m for m in (folder / "mask").glob("*/*.png")}
+    masks = {(m.parent.name, m.stem): m for m in (folder / "mask").glob("*/*") if _is_picture(m)}
     splits = split_patients(picture.parent.name for picture in pictures)
     cases = []
     for picture in pictures:
@@ -64,6 +65,11 @@ def import_cncb_lesions(folder: Path) -> list[Case]:
             )
         )
     return cases
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name; not what a Mac leaves beside it."""
+    return path.suffix.lower() in _PICTURES and not path.name.startswith(".")
 
 
 def import_covidx_ct(folder: Path) -> list[Case]:

@@ -132,13 +132,16 @@ def _sum_up_volumes(facts: dict[str, Any], entries: list[Any]) -> Measured:
 
 def _sum_up_classes(facts: dict[str, Any], entries: list[Any]) -> Measured:
     classes, confusion = sum_up_classes(entries)
-    counted = {
-        **facts,
-        "cases": len(entries),
-        "patients": len({one.patient for one in entries}),
-    }
-    evaluation = ClassesEvaluation(**counted, classes=classes, confusion=confusion)
+    evaluation = ClassesEvaluation(
+        **_judged_alone(facts, entries), classes=classes, confusion=confusion
+    )
     return Measured(evaluation, judged_pictures(entries), {})
+
+
+def _judged_alone(facts: dict[str, Any], entries: list[Any]) -> dict[str, Any]:
+    """Fields of ``Measurement`` that count the cases which were judged, and no others."""
+    patients = {one.patient for one in entries}
+    return {**facts, "cases": len(entries), "patients": len(patients)}
 
 
 def _find_nothing(segmenter: Segmenter) -> Callable[[Case], Found]:
@@ -157,8 +160,8 @@ def _find_no_dice(segmenter: Segmenter) -> Callable[[Case], Found]:
 
 def _sum_up_instances(facts: dict[str, Any], entries: list[Any]) -> Measured:
     evaluation = InstancesEvaluation(
-        **facts,
-        instances=sum(len(one.true["labels"]) for one in entries),
+        **_judged_alone(facts, entries),
+        instances=sum(len(one.true) for one in entries),
         structures=average_precision(entries),
     )
     return Measured(evaluation, instance_rows(entries), {})
