@@ -9,6 +9,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from groundglass.errors import ConfigError
 from groundglass.training.config import RunConfig
 from groundglass.training.run import Run
 
@@ -36,6 +37,30 @@ class WholeCheckpoints(TorchCheckpointIO):
         partial.replace(path)
 
 
+class MovableCheckpoints(ModelCheckpoint):
+    """Knows the best epoch even where the run's folder has moved since.
+
+    Lightning forgets it then, and would keep the next epoch however bad it is.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """Lightning's own, under which the checkpoints of all runs have it."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what a checkpoint says, its files now in this folder."""
+        here = dict(state_dict)
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            here[name] = self._here(here.get(name, ""))
+        best = state_dict.get("best_k_models", {})
+        here["best_k_models"] = {self._here(path): score for path, score in best.items()}
+        super().load_state_dict({**here, "dirpath": self.dirpath})
+
+    def _here(self, path: str) -> str:
+        return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+
 def keep_checkpoints(run: Run, config: RunConfig) -> ModelCheckpoint:
     """Keeps the last epoch, to go on from, and the best one if that is what the run is for.
 
@@ -45,7 +70,7 @@ def keep_checkpoints(run: Run, config: RunConfig) -> ModelCheckpoint:
     """
     best = config.keep == "best"
     kept = run.best_checkpoint if best else run.last_checkpoint
-    return ModelCheckpoint(
+    return MovableCheckpoints(
         dirpath=run.checkpoints,
         filename=kept.stem,
         monitor=config.monitor if best else None,
@@ -72,3 +97,17 @@ class StopWithoutProgress(EarlyStopping):
         """End a resumed training that had already ended when it was interrupted."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look whether the epoch is better.
+
+        Raises:
+            ConfigError: If it does not have the metric.
+        """
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise ConfigError(
+                f"found monitor={self.monitor}, which no epoch has, expected one of {known}, since "
+                "patience waits for it; start a new run with another monitor or patience=null"
+            )
+        super().on_train_epoch_end(trainer, pl_module)

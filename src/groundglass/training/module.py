@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from groundglass.data.cohort import Case
 from groundglass.data.slices import EpochSampler, SliceDataset
+from groundglass.errors import ConfigError
 from groundglass.metrics.segmentation import Overlap
 from groundglass.training.config import RunConfig
 from groundglass.training.optimizer import Parameters, make_optimizer, make_schedule
@@ -105,10 +106,19 @@ class SystemModule(lightning.LightningModule):
 
         An epoch's seed alone does not do: loaders draw from the same generator, and a resumed run
         starts its own at another moment.
+
+        Raises:
+            ConfigError: If the loss is not a finite number, after which nothing is learned.
         """
         place = (self.config.seed, self.current_epoch, self.global_rank, batch_index)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         losses = self.losses(batch)
+        if not torch.isfinite(losses["loss"]):
+            raise ConfigError(
+                f"found a loss of {losses['loss'].item()} in step {batch_index + 1} of epoch "
+                f"{self.current_epoch + 1}, expected a finite number; start a new run with a lower "
+                "learning_rate, or with gradient_norm set"
+            )
         size = len(batch["case"])
         for name, value in losses.items():
             self.log(
@@ -140,6 +150,14 @@ class SystemModule(lightning.LightningModule):
     def parameters_to_train(self) -> Parameters:
         """Parameters, or groups of them with rates of their own; all of the network's here."""
         return self.network.parameters()
+
+    def freeze_the_rest(self) -> None:
+        """Ask no gradient of what is not trained, for which processes would wait in vain."""
+        learning: set[int] = set()
+        for part in self.parameters_to_train():
+            learning |= {id(p) for p in (part["params"] if isinstance(part, dict) else [part])}
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(parameter.requires_grad and id(parameter) in learning)
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the config; the schedule goes on after every step."""

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import nn
 
-from groundglass.errors import ConfigError
+from groundglass.errors import ConfigError, WeightsError
 from groundglass.version import __version__
 
 _LIBRARIES = (
@@ -123,6 +124,14 @@ class Run:
         starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         return starts[0].get("processes") if starts else None
 
+    def read_checksums(self) -> dict[Path, str]:
+        """Checksum of each file of the cohort as noted; empty where they are not."""
+        if not self.checksums.is_file():
+            return {}
+        lines = self.checksums.read_text(encoding="utf-8").splitlines()
+        parted = (line.partition("  ") for line in lines)
+        return {Path(path): digest for digest, _, path in parted}
+
     def write_checksums(self, files: Sequence[Path]) -> None:
         """Note the checksum of each file of the cohort."""
         lines = [f"{digest}  {path}\n" for path, digest in _checksums(files).items()]
@@ -136,13 +145,7 @@ class Run:
         """
         if not self.checksums.is_file():  # begun before groundglass noted them
             return
-        known = {
-            Path(path): digest
-            for digest, _, path in (
-                line.partition("  ")
-                for line in self.checksums.read_text(encoding="utf-8").splitlines()
-            )
-        }
+        known = self.read_checksums()
         changed = [path for path, digest in _checksums(files).items() if known.get(path) != digest]
         if changed:
             raise ConfigError(
@@ -171,11 +174,23 @@ def save_weights(network: nn.Module, path: Path, half: bool = True) -> str:
 
     Returns:
         The file's sha256.
+
+    Raises:
+        WeightsError: If one is not a finite number, or too large for half precision.
     """
     state = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            largest = network.state_dict()[name].abs().max().item()
+            raise WeightsError(
+                f"found weights '{name}' up to {largest:g}, expected finite numbers"
+                f"{f' of at most {torch.finfo(value.dtype).max:g}' if half else ''}, as the "
+                "training has diverged; start a new run with a lower learning_rate or more "
+                "weight_decay"
+            )
     content = save(state)
     replace_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
