@@ -127,6 +127,40 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     assert resumed.weights.read_bytes() == run.weights.read_bytes()
 
 
+def test_a_resumed_run_reads_no_weights_but_its_own(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for place in ("groundglass.systems.ss_inf_net.pretext", "groundglass.pretraining.course"):
+        monkeypatch.setattr(f"{place}.start_encoder", lambda *given: asked.append(given[2]))
+    settings = ["encoder_weights=imagenet", "coach_encoder_weights=imagenet"]
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(
+            "ss_inf_net",
+            [table],
+            tmp_path / "run",
+            recipe=SMOKE,
+            overrides=settings,
+            watcher=Interruption(2),
+        )
+    resumed = pretrain("ss_inf_net", [], tmp_path / "run", resume=True)
+    assert asked == ["imagenet", "imagenet", "none", "none"]
+    assert resumed.weights.read_bytes() == run.weights.read_bytes()
+    assert resumed.config.read_text().count("encoder_weights: imagenet") == 2
+
+
+def test_a_command_that_is_corrected_finds_its_folder_free(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no_such_encoder"):
+        pretrain(
+            "ss_inf_net",
+            [table],
+            tmp_path / "r",
+            recipe=SMOKE,
+            overrides=["encoder=no_such_encoder"],
+        )
+    assert not (tmp_path / "r").exists()
+
+
 def test_another_seed_gives_other_weights(run: Run, table: Path, tmp_path: Path) -> None:
     other = pretrain("ss_inf_net", [table], tmp_path, recipe=SMOKE, overrides=["seed=1"])
     assert other.weights.read_bytes() != run.weights.read_bytes()

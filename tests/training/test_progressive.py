@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, ConfigError
 from groundglass.systems.card import home
+from groundglass.training import progressive
 from groundglass.training.progressive import learn_progressively
+from groundglass.training.run import Run
 from tests.systems.system_tester import cohort_table
 
 __all__ = ["cohort_table"]
@@ -96,6 +98,53 @@ def test_rounds_are_not_mixed_with_those_of_other_arguments(
     with pytest.raises(ConfigError, match=r"found no 'none\.yaml'"):
         learn(recipe=tmp_path / "none.yaml")
     assert len(trained) == 3
+
+
+def test_rounds_go_on_with_the_settings_of_the_machine(
+    cohort_table: Path, unlabeled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    class StopError(Exception):
+        pass
+
+    def stop(_system: str, _tables: object, folder: Path, **options: object) -> None:
+        given.append(options["overrides"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").touch()
+        raise StopError
+
+    monkeypatch.setattr("groundglass.training.progressive.train", stop)
+    settings = ["epochs=1", "threads=1", "devices=cpu"]
+    for _ in range(2):
+        with pytest.raises(StopError):
+            learn_progressively(
+                "ss_inf_net", [cohort_table], unlabeled, tmp_path / "runs", overrides=settings
+            )
+    assert given == [settings, ["threads=1", "devices=cpu"]]
+
+
+def test_a_table_of_labels_is_there_whole_or_not_at_all(
+    cohort_table: Path, unlabeled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PulledPlugError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise PulledPlugError
+
+    def label(_run: Run, cases: list[Case], folder: Path) -> list[Case]:
+        folder.mkdir(parents=True)
+        return cases
+
+    monkeypatch.setattr(progressive, "_train", lambda *_: Run(tmp_path))
+    monkeypatch.setattr(progressive, "_label", label)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", stop)  # written, and not yet in its place
+        patch.setattr(progressive, "_keep_arguments", lambda *_: None)
+        with pytest.raises(PulledPlugError):
+            learn_progressively("ss_inf_net", [cohort_table], unlabeled, tmp_path / "runs")
+    assert not list((tmp_path / "runs").rglob("*.csv"))
 
 
 def test_a_patient_with_labeled_slices_is_refused(cohort_table: Path, tmp_path: Path) -> None:

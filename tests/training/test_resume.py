@@ -12,6 +12,7 @@ import torch
 
 from groundglass.errors import ConfigError
 from groundglass.systems.baseline_unet.training import Config, Module
+from groundglass.systems.card import read_card
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run
 from groundglass.training.train import train
@@ -132,6 +133,70 @@ def test_a_training_without_progress_ends_and_stays_ended(
 
 def stand_still(self: SystemModule) -> None:
     self.log("val/still", 0.5)
+
+
+def test_a_moved_run_still_knows_its_best_epoch(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall(self: SystemModule) -> None:
+        self.log("val/falls", 1 - self.current_epoch / 10)
+
+    monkeypatch.setattr(SystemModule, "on_validation_epoch_end", fall)
+    with monkeypatch.context() as patch:
+        pull_the_plug("validation_step", 1, patch)
+        with pytest.raises(PulledPlugError):
+            start(table, tmp_path / "here", ["monitor=val/falls"])
+    (tmp_path / "here").rename(tmp_path / "there")
+    found = resume(tmp_path / "there")
+    assert len(found.metrics.read_text().splitlines()) == 4
+    assert torch.load(found.best_checkpoint, weights_only=True)["epoch"] == 0
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_resumed_run_reads_no_weights_but_its_own(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder's start weights may be a download, and may be gone."""
+    asked: list[str] = []
+
+    def note(_encoder: object, _name: str, weights: str) -> None:
+        asked.append(weights)
+
+    monkeypatch.setattr("groundglass.systems.baseline_unet.training.start_encoder", note)
+    with monkeypatch.context() as patch:
+        pull_the_plug("validation_step", 1, patch)
+        with pytest.raises(PulledPlugError):
+            start(table, tmp_path / "run", ["encoder_weights=imagenet"])
+    assert resume(tmp_path / "run").card.is_file()
+    assert asked == ["imagenet", "none"]
+    assert "encoder_weights: imagenet" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_a_card_names_the_settings_that_the_run_began_with(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        pull_the_plug("training_step", 0, patch)
+        with pytest.raises(PulledPlugError):
+            start(table, tmp_path / "run", ["threads=1", "epochs=1"])
+    found = train("baseline_unet", [], tmp_path / "run", overrides=["threads=2"], resume=True)
+    noted = Config.load(found.config, [])
+    assert noted.threads == 1
+    assert read_card(found.card).weights.config == noted.digest()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_diverged_training_ends_in_words(
+    loss: float, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Module,
+        "losses",
+        lambda self, _: {"loss": self.network(torch.zeros(1, 1, 32, 64)).sum() * loss},
+    )
+    with pytest.raises(ConfigError, match=r"a loss of (nan|-?inf) in step 1 of epoch 1"):
+        start(table, tmp_path / "run")
+    assert not Run(tmp_path / "run").weights.exists()
 
 
 def test_a_resumed_run_keeps_its_settings(undisturbed: Run) -> None:

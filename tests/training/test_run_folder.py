@@ -3,13 +3,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from groundglass.data.cohort import Cohort
+from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.errors import ConfigError, WeightsError
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.training import Config
 from groundglass.systems.card import read_card
-from groundglass.training.run import Run
+from groundglass.training.run import Run, save_weights
 from groundglass.training.train import train
 from groundglass.weights import sha256_of
 from tests.training.tiny import QUICK, SMOKE
@@ -76,6 +77,59 @@ def test_a_metric_that_no_epoch_has_is_refused_with_those_there_are(
     wrong = [*QUICK, "epochs=1", "monitor=val/no_such_dice"]
     with pytest.raises(ConfigError, match="val/no_such_dice"):
         train("baseline_unet", [table], tmp_path / "run", recipe=SMOKE, overrides=wrong)
+
+
+def test_patience_for_a_metric_that_no_epoch_has_is_refused_in_words(
+    table: Path, tmp_path: Path
+) -> None:
+    wrong = [*QUICK, "epochs=1", "patience=1", "monitor=val/no_such_dice"]
+    words = r"monitor=val/no_such_dice, which no epoch has, expected one of .*val/lesion_dice"
+    with pytest.raises(ConfigError, match=words):
+        train("baseline_unet", [table], tmp_path / "run", recipe=SMOKE, overrides=wrong)
+
+
+def test_patience_needs_cases_to_judge_by(table: Path, tmp_path: Path) -> None:
+    learned = Cohort.read([table]).split("train")
+    write_cohort(learned, tmp_path / "cohort.csv")
+    settings = [*QUICK, "keep=last", "patience=3"]
+    with pytest.raises(ConfigError, match=r"patience=3 .*no case in split 'val'"):
+        train(
+            "baseline_unet",
+            [tmp_path / "cohort.csv"],
+            tmp_path / "run",
+            recipe=SMOKE,
+            overrides=settings,
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", ["start_weights=none.safetensors", "encoder_weights=none.pth"])
+def test_a_command_that_is_corrected_finds_its_folder_free(
+    wrong: str, table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=r"found no (file|weights) 'none"):
+        train(
+            "baseline_unet",
+            [table],
+            tmp_path / "run",
+            recipe=SMOKE,
+            overrides=[*QUICK, wrong],
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        network.weight[0, 1] = 70000.0
+    with pytest.raises(WeightsError, match=r"weights 'weight' up to 70000, .* at most 65504"):
+        save_weights(network, tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    save_weights(network, tmp_path / "w.safetensors", half=False)
+    with torch.no_grad():
+        network.bias[0] = torch.nan
+    with pytest.raises(WeightsError, match="weights 'bias' up to nan, expected finite numbers, as"):
+        save_weights(network, tmp_path / "w.safetensors", half=False)
 
 
 def test_a_run_says_what_it_took_from_start_weights(

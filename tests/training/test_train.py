@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -155,3 +157,40 @@ def test_a_share_of_the_patients_is_all_that_a_run_sees(
                 overrides=[*QUICK, f"patients_share={share}"],
             )
         assert len(seen.value.args[0]) == count
+
+
+@pytest.mark.parametrize(
+    ("system", "settings", "stays"),
+    [
+        ("ss_inf_net", ["stage=kinds", "kinds=unet"], "lesion"),
+        ("lung_unet", ["views=both", "trains=sagittal"], "axial"),
+        ("spatio_temporal_rcnn", ["stage=temporal"], "spatial"),
+    ],
+)
+def test_what_a_stage_leaves_as_it_is_asks_for_no_gradient(
+    system: str, settings: list[str], stays: str
+) -> None:
+    """Processes that train together would wait for it."""
+    parts = import_module(f"groundglass.systems.{system}.training")
+    module = parts.Module.start(parts.Config.load(home(system) / "smoke.yaml", settings), [])
+    module.freeze_the_rest()
+    learning = {id(parameter) for parameter in module.parameters_to_train()}
+    assert learning
+    for name, parameter in module.network.named_parameters():
+        assert parameter.requires_grad == (id(parameter) in learning), name
+    assert not any(p.requires_grad for p in getattr(module.network, stays).parameters())
+
+
+@pytest.mark.slow
+def test_processes_train_a_stage_that_leaves_parts_out(tmp_path: Path) -> None:
+    """The spatial stage asks nothing of the detector, for whose gradient they would wait."""
+    table = write_tiny_cohort(tmp_path)
+    begin = ["--data", str(table), "--out", str(tmp_path / "run")]
+    recipe = ["--recipe", str(home("spatio_temporal_rcnn") / "smoke.yaml")]
+    small = ["stage=spatial", "epochs=1", "draws_per_epoch=8", "batch_size=2", "keep=last"]
+    command = [sys.executable, "-m", "groundglass", "train", "spatio_temporal_rcnn", *begin]
+    settings = [f"--set={setting}" for setting in small]
+    done = subprocess.run(
+        [*command, *recipe, *settings, "--device", "cpu:2"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ def test_a_variant_has_the_weights_of_its_run_and_other_settings(
     made = make_variant(undisturbed, tmp_path / "variant", ["threads=1", "seed=7"])
     assert sha256_of(made.weights) == sha256_of(undisturbed.weights)
     assert made.cohort.read_bytes() == undisturbed.cohort.read_bytes()
+    assert made.checksums.read_bytes() == undisturbed.checksums.read_bytes()
     config = Config.load(made.config, [])
     assert (config.threads, config.seed) == (1, 7)
     assert read_card(made.card).weights.config == config.digest()

@@ -61,6 +61,9 @@ class Course:
         self.judged_batches: Batches = DataLoader(
             SliceDataset(judged or cases, config.size_px), batch_size=config.batch_size
         )
+        if run.last_checkpoint.is_file():  # it has all weights, and these may be a download
+            kinds = {"encoder_weights", "coach_encoder_weights"} & set(type(config).model_fields)
+            config = config.model_copy(update=dict.fromkeys(kinds, "none"))
         seed_all(config.seed)
         self.pretext = parts.start(config)
         coach = Coach(config.coach_encoder)

@@ -56,13 +56,16 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
     if resume:
         config, cohort = _read_begun(run, parts, tables, recipe, overrides)
     else:
+        _refuse_begun(run)
         chosen = find_recipe(system, recipe or Path("pretrain.yaml"))
         config, cohort = parts.Config.load(chosen, overrides), Cohort.read(tables)
         cohort.split("train")
-        _begin(run, config, cohort)
     torch.set_num_threads(config.threads)
+    course = Course(run, config, cohort, parts)
+    if not resume:
+        _begin(run, config, cohort)
     run.add_environment(threads=config.threads, precision=config.precision)
-    Course(run, config, cohort, parts).finish(watcher or Watcher())
+    course.finish(watcher or Watcher())
     return run
 
 
@@ -74,12 +77,15 @@ def _parts_of(system: str) -> Any:
     return import_module(f"groundglass.systems.{system}.pretext")
 
 
-def _begin(run: Run, config: PretrainConfig, cohort: Cohort) -> None:
-    """Make the folder; the config comes last and says that all is there."""
+def _refuse_begun(run: Run) -> None:
     if run.config.exists():
         raise ConfigError(
             f"found a run in '{run.folder.name}', expected a new folder; resume it or name another"
         )
+
+
+def _begin(run: Run, config: PretrainConfig, cohort: Cohort) -> None:
+    """Make the folder; the config comes last and says that all is there."""
     run.folder.mkdir(parents=True, exist_ok=True)
     write_cohort(cohort.cases, run.cohort)
     run.write_checksums(_images(cohort))

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import lightning
@@ -12,6 +13,7 @@ from lightning import Callback
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
 
 from groundglass.data.cohort import Cohort
 from groundglass.data.splits import some_patients
@@ -26,42 +28,85 @@ from groundglass.training.devices import Devices, cpu_name, usable_cores
 from groundglass.training.epoch_table import EpochTable
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run
-from groundglass.training.start_weights import take_start_weights
+from groundglass.training.start_weights import StartWeights, take_start_weights
 from groundglass.training.throughput import Throughput
 from groundglass.training.watcher import TellWatcher, Watcher
 
 
-def fit(
-    run: Run, config: RunConfig, cohort: Cohort, parts: Any, watcher: Watcher
-) -> tuple[SystemModule, Throughput]:
-    """Train from the start, or from the last checkpoint where there is one.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a training needs before it begins.
+
+    Attributes:
+        module: The network with its start weights.
+        train: Batches to learn from.
+        val: Batches to judge an epoch by; ``None`` without a validation split.
+        taken: What the network took from start weights, if it was to.
+    """
+
+    module: SystemModule
+    train: DataLoader[Any]
+    val: DataLoader[Any] | None
+    taken: StartWeights | None
+
+
+def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared:
+    """Build all that can be wrong with settings and cases, before anything is written.
 
     Args:
-        run: A folder that has begun.
+        run: Its folder; where a checkpoint is in it, no start weights are read.
         config: Settings of the run.
         cohort: Its cases.
         parts: Module with the system's ``Module``.
-        watcher: Told how it goes.
-
-    Returns:
-        The module, and what was measured.
 
     Raises:
-        ConfigError: If no epoch has the metric to monitor.
+        ConfigError: If a setting is wrong.
+        CohortError: If no case is known well enough to learn from.
         WeightsError: If start weights do not fit.
     """
     torch.set_num_threads(config.threads)
     lightning.seed_everything(config.seed, verbose=False)
     train_cases = some_patients(cohort.split("train"), config.patients_share, config.seed)
     val_cases = tuple(case for case in cohort.cases if case.split == "val")
-    module: SystemModule = parts.Module.start(config, [case.patient for case in val_cases])
+    resumed = run.last_checkpoint.is_file()
+    built = config
+    if resumed and "encoder_weights" in type(config).model_fields:  # they may be a download
+        built = config.model_copy(update={"encoder_weights": "none"})
+    module: SystemModule = parts.Module.start(built, [case.patient for case in val_cases])
+    module.config = config
     if module.memory_format is not None:
         module = module.to(memory_format=module.memory_format)
-    resumed = run.last_checkpoint.is_file()
+    taken = None
     if config.start_weights is not None and not resumed:
         taken = take_start_weights(module.network, config.start_weights, module.fit_start_weights)
-        taken.write(run.start_weights)
-        watcher.line(taken.summary())
+    module.freeze_the_rest()
+    return Prepared(
+        module,
+        module.train_data(config, train_cases),
+        module.val_data(config, val_cases) if val_cases else None,
+        taken,
+    )
+
+
+def fit(run: Run, config: RunConfig, prepared: Prepared, watcher: Watcher) -> Throughput:
+    """Train from the start, or from the last checkpoint where there is one.
+
+    Args:
+        run: A folder that has begun.
+        config: Settings of the run.
+        prepared: What :func:`prepare` made of them; the module learns.
+        watcher: Told how it goes.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        ConfigError: If no epoch has the metric to monitor, or the loss grows beyond all numbers.
+    """
+    resumed = run.last_checkpoint.is_file()
+    if prepared.taken is not None:
+        prepared.taken.write(run.start_weights)
+        watcher.line(prepared.taken.summary())
     devices = Devices.find(config.devices)
     throughput = Throughput(config, devices)
     watching = [throughput, TellWatcher(watcher, config.epochs, config.monitor)]
@@ -71,9 +116,9 @@ def fit(
             _note_environment(run, config, devices)
         try:
             trainer.fit(
-                module,
-                module.train_data(config, train_cases),
-                module.val_data(config, val_cases) if val_cases else None,
+                prepared.module,
+                prepared.train,
+                prepared.val,
                 ckpt_path=run.last_checkpoint if resumed else None,
             )
         except MisconfigurationException as error:
@@ -84,7 +129,7 @@ def fit(
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
-    return module, throughput
+    return throughput
 
 
 def _trainer(
@@ -103,7 +148,8 @@ def _trainer(
     return lightning.Trainer(
         accelerator=devices.kind,
         devices=list(devices.indices) if on_gpu else len(devices.indices),
-        strategy="ddp" if len(devices.indices) > 1 else "auto",
+        # a stage may leave parts of its network out
+        strategy="ddp_find_unused_parameters_true" if len(devices.indices) > 1 else "auto",
         max_epochs=config.epochs,
         precision=devices.precision(config.precision),
         deterministic="warn" if on_gpu else True,  # a GPU has no such way for every operation

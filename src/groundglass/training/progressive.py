@@ -12,14 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, cohort_text
 from groundglass.errors import CohortError, ConfigError, OutputError
 from groundglass.labels import Lesion
 from groundglass.systems import load_system
 from groundglass.systems.card import find_recipe
 from groundglass.systems.system import LesionMapper
 from groundglass.training.run import Run, replace_text
-from groundglass.training.train import CHANGE_NOTHING, train
+from groundglass.training.train import that_change_nothing, train
 from groundglass.training.watcher import Watcher
 
 ARGUMENTS = "arguments.json"
@@ -81,7 +81,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
             "group": group,
             "seed": seed,
             "recipe_sha256": None if recipe is None else _sha256(find_recipe(system, recipe)),
-            "settings": [o for o in overrides if o.partition("=")[0] not in CHANGE_NOTHING],
+            "settings": [o for o in overrides if o not in that_change_nothing(overrides)],
         },
     )
     order = np.random.default_rng(seed).permutation(len(others))
@@ -94,7 +94,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
         watcher.line(f"round {number} of {len(groups)}")
         table = folder / "pseudo" / f"round-{number:03d}.csv"
         if not table.is_file():
-            write_cohort(_label(run, cases, table.with_suffix("")), table)
+            replace_text(table, cohort_text(_label(run, cases, table.with_suffix(""))))
         tables.append(table)
         start = f"start_weights={run.weights.resolve()}"
         run = _train(
@@ -118,7 +118,8 @@ def _train(
 ) -> Run:
     run = Run(folder)
     if run.config.is_file():
-        return train(system, [], folder, resume=True, watcher=watcher)
+        kept = that_change_nothing(overrides)
+        return train(system, [], folder, overrides=kept, resume=True, watcher=watcher)
     return train(system, tables, folder, recipe=recipe, overrides=overrides, watcher=watcher)
 
 

@@ -9,22 +9,28 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, Split, write_cohort
 from groundglass.data.leaks import check_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
 from groundglass.systems.card import Weights, find_recipe, load_card, write_card
 from groundglass.training.config import RunConfig
 from groundglass.training.devices import Devices
-from groundglass.training.fit import fit
+from groundglass.training.fit import fit, prepare
 from groundglass.training.module import SystemModule
 from groundglass.training.run import Run, replace_text, save_weights
+from groundglass.training.seen import Learned
 from groundglass.training.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 
 CHANGE_NOTHING = ("devices", "threads", "workers", "logger")
 """Settings that a resumed run may have differently; ``devices`` in kind, not in number."""
+
+
+def that_change_nothing(overrides: Sequence[str]) -> list[str]:
+    """Those of some ``key=value`` that a resumed run may have differently."""
+    return [setting for setting in overrides if setting.partition("=")[0] in CHANGE_NOTHING]
 
 
 def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
@@ -84,11 +90,12 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         )
     _refuse_missing_splits(cohort, config)
     _refuse_empty_epochs(config)
+    prepared = prepare(run, config, cohort, parts)
     if not resume and _is_first_process():
         _begin(run, config, cohort, watcher)
-    module, throughput = fit(run, config, cohort, parts, watcher)
+    throughput = fit(run, config, prepared, watcher)
     if _is_first_process():
-        _keep_weights(run, config, module, parts, cohort)
+        _keep_weights(run, config, prepared.module, parts, cohort)
         replace_text(run.throughput, throughput.summary())
     return run
 
@@ -103,14 +110,27 @@ def _refuse_begun(run: Run) -> None:
 def _begin(run: Run, config: RunConfig, cohort: Cohort, watcher: Watcher) -> None:
     """Make the folder; the config comes last and says that all is there."""
     check = check_cohort(cohort.cases, known_sound=True)
-    for warning in check.warnings():
-        _log.warning(warning)
-        watcher.line(warning)
     run.folder.mkdir(parents=True, exist_ok=True)
     write_cohort(cohort.cases, run.cohort)
     run.write_checksums(_files(cohort.cases))
+    for warning in (*check.warnings(), *_seen_before(run, config, cohort)):
+        _log.warning(warning)
+        watcher.line(warning)
     replace_text(run.cohort_check, check.model_dump_json(indent=2) + "\n")
     replace_text(run.config, config.dump())
+
+
+def _seen_before(run: Run, config: RunConfig, cohort: Cohort) -> list[str]:
+    """One line for each split to judge by that the start weights come from."""
+    if config.start_weights is None:
+        return []
+    learned, checksums = Learned.of(config.start_weights.parent), run.read_checksums()
+    lines = []
+    splits: tuple[Split, ...] = ("val", "test")
+    for split in splits:
+        cases = [case for case in cohort.cases if case.split == split]
+        lines += learned.warnings(cases, split, "the run that start_weights come from", checksums)
+    return lines
 
 
 def _read_begun(
@@ -125,7 +145,7 @@ def _read_begun(
         raise ConfigError(
             f"found no run in '{run.folder.name}', expected one to resume; start it anew"
         )
-    changed = [o for o in overrides if o.partition("=")[0] not in CHANGE_NOTHING]
+    changed = [o for o in overrides if o not in that_change_nothing(overrides)]
     if recipe is not None or changed:
         raise ConfigError(
             f"found {'a recipe' if recipe else changed[0]} for a run that has begun, expected at "
@@ -145,6 +165,12 @@ def _refuse_missing_splits(cohort: Cohort, config: RunConfig) -> None:
     cohort.split("train")
     if config.keep == "best":
         cohort.split("val")
+    judged = config.patience is not None and config.monitor.startswith("val/")
+    if judged and not any(case.split == "val" for case in cohort.cases):
+        raise ConfigError(
+            f"found patience={config.patience} with monitor={config.monitor} and no case in split "
+            "'val', expected some, as no epoch would be judged; add some, or set patience=null"
+        )
 
 
 def _refuse_missing_start(config: RunConfig) -> None:
@@ -207,7 +233,7 @@ def _keep_weights(
         license="as the training data allow",
         trained_on=f"{run.folder.name}/cohort.csv",
         seed=config.seed,
-        config=config.digest(),
+        config=parts.Config.load(run.config, []).digest(),  # threads may differ since
     )
     card = load_card(config.system)
     card = card.model_copy(

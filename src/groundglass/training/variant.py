@@ -30,8 +30,9 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
     made = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     copyfile(run.weights, made.weights)
-    if run.cohort.is_file():
-        copyfile(run.cohort, made.cohort)
+    for known, copy in ((run.cohort, made.cohort), (run.checksums, made.checksums)):
+        if known.is_file():
+            copyfile(known, copy)
     weights = card.weights.model_copy(update={"config": config.digest()})
     changes = {"network": {**card.network, **config.network_settings()}, "weights": weights}
     write_card(card.model_copy(update=changes), made.card)
