@@ -42,6 +42,25 @@ def test_where_there_is_no_true_volume_there_is_no_volume_error(tmp_path: Path) 
     assert "opacity_error" not in lesion.summary
 
 
+def test_means_are_over_the_patients_that_have_a_value(tmp_path: Path) -> None:
+    """One with lesion that is missed, one without in whom some is found, one found by half."""
+    cases = [
+        write_case(tmp_path, "missed", TRUTH, patient="p"),
+        write_case(tmp_path, "healthy", patient="q"),
+        write_case(tmp_path, "half", TRUTH, patient="r"),
+    ]
+    nothing, half = np.zeros(SHAPE, np.float32), (TRUTH > 0).astype(np.float32)
+    half[3] = 0  # five of ten pixels
+    found = find_cases(KnownSystem([nothing, FOUND, half]), cases)
+    summary = structure_results(found)["lesion"].summary
+    assert summary["sensitivity"].mean == pytest.approx((0 + 0.5) / 2)
+    assert summary["precision"].mean == pytest.approx((0 + 1) / 2)
+    assert summary["dice"].mean == pytest.approx((0 + 0 + 2 / 3) / 3, abs=1e-4)
+    rows = {row.case: row.metrics for row in found_cases(found)}
+    assert np.isnan(rows["missed"]["precision"])
+    assert np.isnan(rows["healthy"]["sensitivity"])
+
+
 def test_the_table_of_cases_leaves_empty_what_is_not_defined(tmp_path: Path) -> None:
     cases = [write_case(tmp_path, "a", TRUTH), write_case(tmp_path, "b")]
     rows = found_cases(find_cases(KnownSystem([FOUND, FOUND]), cases))

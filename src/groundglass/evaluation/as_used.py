@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import Literal
 
 import numpy as np
@@ -32,8 +33,10 @@ class StructureResult(Result):
         summary: Metrics over patients: ``dice``, ``iou``, ``sensitivity``, ``specificity``,
             ``precision`` and ``mcc`` from voxels pooled per patient; ``dice_per_slice`` the mean
             over a patient's slices; ``volume_error`` predicted less true volume as a share of the
-            true, over patients that have the structure; ``opacity_error``, of lesions where the
-            true lungs are known, how far the percentage of opacity is off, in percentage points.
+            true; ``opacity_error``, of lesions where the true lungs are known, how far the
+            percentage of opacity is off, in percentage points. ``sensitivity`` and
+            ``volume_error`` are over patients that have the structure, ``precision`` over those
+            with something found.
         patients: The Dice of each patient, voxels pooled.
         slices: Number of slices with known truth.
     """
@@ -204,7 +207,7 @@ def _result(structure: _Structure) -> StructureResult:
     patients = sorted(structure.pooled)
     pooled = [structure.pooled[patient] for patient in patients]
     values = {
-        **{metric: [getattr(overlap, metric) for overlap in pooled] for metric in OVERLAP_METRICS},
+        **{metric: [_metric(overlap, metric) for overlap in pooled] for metric in OVERLAP_METRICS},
         "dice_per_slice": [float(np.mean(structure.slices[patient])) for patient in patients],
         "volume_error": [overlap.volume_error for overlap in pooled],
         "opacity_error": [opacity.error for _, opacity in sorted(structure.opacity.items())],
@@ -217,12 +220,21 @@ def _result(structure: _Structure) -> StructureResult:
     )
 
 
+def _metric(overlap: Overlap, name: str) -> float:
+    """A metric by name; NaN where it would be a share of nothing."""
+    whole = {
+        "sensitivity": overlap.both + overlap.true_only,
+        "precision": overlap.both + overlap.predicted_only,
+    }
+    return float(getattr(overlap, name)) if whole.get(name, 1) else nan
+
+
 def found_cases(found: Sequence[FoundSlice]) -> list[CaseMetrics]:
     """One row for each slice and structure."""
     rows = []
     for one in found:
         for structure, overlap in one.overlaps.items():
-            metrics = {name: float(getattr(overlap, name)) for name in OVERLAP_METRICS}
+            metrics = {name: _metric(overlap, name) for name in OVERLAP_METRICS}
             metrics["volume_error"] = overlap.volume_error
             if structure == "lesion" and one.opacity is not None:
                 metrics["opacity_error"] = one.opacity.error
