@@ -1,5 +1,6 @@
 """Measure systems and compare them."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,8 @@ def evaluate(
     from groundglass.data.cohort import Cohort, split_name
     from groundglass.evaluation.evaluate import evaluate, lesion_finder, write_cases
 
+    file = results / f"{_KIND.get(protocol, protocol)}-{Path(system).name}-{name}-{split}.json"
+    _refuse_other_weights(file, _weights_of(system))
     find = None if pictures is None else lesion_finder(system, protocol, device)
     cohort = Cohort.read(tables)
     with progress_bar() as progress:
@@ -74,10 +77,10 @@ def evaluate(
             name=name,
             protocol=protocol,
             device=device,
+            tell=say,
             progress=lambda done, of: progress("slices", done / of),
         )
-    file = f"{_KIND[protocol]}-{Path(system).name}-{name}-{split}.json"
-    _store(measured.evaluation, results / file)
+    _store(measured.evaluation, file)
     if cases is not None:
         write_cases(measured.rows, cases)
     if pictures is not None and find is not None:
@@ -98,7 +101,10 @@ def evaluate_lungs(
     """Measure a lung network on slices whose lungs are known."""
     from groundglass.data.cohort import Cohort, split_name
     from groundglass.evaluation.lungs import evaluate_lungs
+    from groundglass.systems.system import LUNG_NETWORK
 
+    file = results / f"lungs-{Path(system).name}-{name}-{split}.json"
+    _refuse_other_weights(file, _weights_of(LUNG_NETWORK if system == "unet" else system))
     with progress_bar() as progress:
         result = evaluate_lungs(
             system,
@@ -106,9 +112,10 @@ def evaluate_lungs(
             split_name(split),
             name=name,
             device=device,
+            tell=say,
             progress=lambda done, of: progress("series", done / of),
         )
-    _store(result, results / f"lungs-{Path(system).name}-{name}-{split}.json")
+    _store(result, file)
 
 
 @commands.command()
@@ -121,9 +128,11 @@ def evaluate_series(
 ) -> None:
     """Measure a whole scan against a reader's label of each slice."""
     from groundglass.evaluation.slice_labels import evaluate_series
+    from groundglass.systems.system import find_card
 
-    result = evaluate_series(scan, labels, system, device)
-    _store(result, results / f"series-{result.system}-{result.series}.json")
+    file = results / f"series-{find_card(system)[0].name}-{scan.name}.json"
+    _refuse_other_weights(file, _weights_of(system))
+    _store(evaluate_series(scan, labels, system, device), file)
 
 
 @commands.command()
@@ -137,8 +146,9 @@ def evaluate_relevance(
     """Measure what carried the class of a whole scan against a reader's label of each slice."""
     from groundglass.evaluation.relevance import evaluate_relevance
 
-    result = evaluate_relevance(scan, labels, system, device)
-    _store(result, results / f"relevance-{Path(system).name}-{result.series}.json")
+    file = results / f"relevance-{Path(system).name}-{scan.name}.json"
+    _refuse_other_weights(file, _weights_of(system))
+    _store(evaluate_relevance(scan, labels, system, device), file)
 
 
 @commands.command()
@@ -259,19 +269,41 @@ def _named_tables(pairs: list[str]) -> dict[str, Path]:
 
 
 def _parse_settings(pairs: list[str]) -> dict[str, object]:
-    import yaml
+    from groundglass.settings import split_override
 
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"found '{pair}', expected KEY=VALUE", param_hint="--set")
-        settings[key] = yaml.safe_load(value)
-    return settings
+    return dict(split_override(pair) for pair in pairs)
+
+
+def _weights_of(system: str) -> str:
+    """Checksum of the weights of a system or run; empty where it has none."""
+    from groundglass.systems.system import find_card
+
+    card, _ = find_card(system)
+    return card.weights.sha256 if card.weights else ""
+
+
+def _refuse_other_weights(file: Path, weights: str) -> None:
+    """Make sure, before anything is measured, that no result of another network is lost.
+
+    Raises:
+        OutputError: If the file holds one.
+    """
+    if not file.is_file():
+        return
+    from groundglass.errors import OutputError
+
+    stored = json.loads(file.read_text(encoding="utf-8")).get("weights_sha256", "")
+    if stored != weights:
+        raise OutputError(
+            f"found '{file.name}' with a result of other weights ({stored[:12]}), expected none or "
+            f"one of these ({weights[:12]}); name another folder with --results, or remove it"
+        )
 
 
 def _store(result: "BaseModel", file: Path) -> None:
     """Keep a result in its folder and print it for programs."""
+    from groundglass.training.run import replace_text
+
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    replace_text(file, result.model_dump_json(indent=2) + "\n")
     typer.echo(result.model_dump_json(indent=2))

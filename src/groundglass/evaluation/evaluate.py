@@ -17,6 +17,10 @@ from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
 from groundglass.systems import load_system
 from groundglass.systems.card import Card
+from groundglass.training.seen import Learned, seen_warning
+
+Tell = Callable[[str], None]
+"""Called with a sentence for people."""
 
 
 def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
@@ -27,6 +31,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
     name: str,
     protocol: str = "as-used",
     device: str = "cpu",
+    tell: Tell | None = None,
     progress: Progress | None = None,
 ) -> Measured:
     """Measure a system on every slice of a split.
@@ -40,6 +45,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
             them; ``inf-net`` cuts the probability of lesion on whole slices at 256 thresholds;
             ``volumes`` asks for the class of whole series, ``classes`` for that of single pictures.
         device: Where the network runs.
+        tell: Told how many cases the run has seen before, if any.
         progress: Told how far it is.
 
     Raises:
@@ -51,6 +57,7 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
     segmenter = load_system(system, device)
     cases = cohort.split(split)
+    seen = count_seen(system, cases, split, tell)
     entries = PROTOCOLS[protocol].look(segmenter, cases, progress)
     facts = {
         **run_facts(segmenter.card, Path(system)),
@@ -59,8 +66,27 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         "cases": len(cases),
         "patients": len({case.patient for case in cases}),
         "loss": split_loss(Path(system), cases, device),
+        "seen": seen,
     }
     return PROTOCOLS[protocol].sum_up(facts, entries)
+
+
+def count_seen(
+    system: str, cases: Sequence[Case], split: Split, tell: Tell | None = None
+) -> int | None:
+    """How many cases a run, or one that it started from, learned from or was chosen by.
+
+    Args:
+        system: Folder of a run; of a system that is shipped nothing is known.
+        cases: Cases of the split.
+        split: The split.
+        tell: Told if there are any.
+    """
+    run = Path(system)
+    seen = Learned.of(run).count(cases, split)
+    if seen and tell is not None:
+        tell(seen_warning(seen, len(cases), split, f"'{run.name}' or a run that it started from"))
+    return seen
 
 
 def lesion_finder(system: str, protocol: str, device: str = "cpu") -> Callable[[Case], Found]:

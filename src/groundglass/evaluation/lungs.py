@@ -12,7 +12,7 @@ from groundglass.data.cohort import UNKNOWN, Case, Cohort, Split
 from groundglass.data.derived import SLICE_PX
 from groundglass.data.stacks import Stack, find_runs
 from groundglass.errors import NotMeasurableError
-from groundglass.evaluation.evaluate import run_facts
+from groundglass.evaluation.evaluate import Tell, count_seen, run_facts
 from groundglass.evaluation.result import Estimate, Measurement, PatientBootstrap, Progress, Result
 from groundglass.intensity import picture_gray
 from groundglass.lungs.crf import refine_probability
@@ -51,13 +51,14 @@ class LungsEvaluation(Measurement):
     crf_seconds: float
 
 
-def evaluate_lungs(
+def evaluate_lungs(  # noqa: PLR0913 - one argument for each choice of the user
     system: str,
     cohort: Cohort,
     split: Split,
     *,
     name: str,
     device: str = "cpu",
+    tell: Tell | None = None,
     progress: Progress | None = None,
 ) -> LungsEvaluation:
     """Measure a lung network on slices laid together to runs, as volumes are looked at.
@@ -68,6 +69,7 @@ def evaluate_lungs(
         split: Which part of it.
         name: Name of the cohort in the table.
         device: Where the networks run.
+        tell: Told how many slices the run has seen before, if any.
         progress: Told how far it is.
 
     Raises:
@@ -82,6 +84,7 @@ def evaluate_lungs(
             f"no numbered slice with lungs in split '{split}'", "a cohort with lung masks"
         )
     cases = [case for run in runs for case in run]
+    seen = count_seen(system, cases, split, tell)
     found: dict[str, list[tuple[float, float, float]]] = {}
     crf_seconds = 0.0
     for done, run in enumerate(runs):
@@ -104,6 +107,7 @@ def evaluate_lungs(
         patients=len({case.patient for case in cases}),
         ways={way: _sum_up(rows, cases) for way, rows in found.items()},
         crf_seconds=round(crf_seconds / len(cases), 3),
+        seen=seen,
     )
 
 

@@ -67,6 +67,8 @@ class Measurement(Result):
         loss: Mean training loss on the split, without augmentation; ``None`` where the system
             cannot tell.
         throughput: How fast it was trained; ``None`` where not known.
+        seen: How many of the slices the run, or one that it started from, learned from or was
+            chosen by; ``None`` where not known.
     """
 
     system: str
@@ -80,6 +82,7 @@ class Measurement(Result):
     patients: int
     loss: float | None = None
     throughput: Throughput | None = None
+    seen: int | None = None
 
 
 class Summary(Result):

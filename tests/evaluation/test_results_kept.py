@@ -1,0 +1,86 @@
+"""What ``groundglass evaluate`` says of a run and its cases, and which results it replaces."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from groundglass.cli import evaluate as cli
+from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.errors import OutputError
+from groundglass.evaluation import evaluate as evaluation
+from groundglass.evaluation.as_used import Evaluation
+from groundglass.evaluation.evaluate import evaluate
+from groundglass.systems import load_card
+from groundglass.systems.card import write_card
+from groundglass.training.run import Run
+from tests.evaluation.slices import KnownSystem, block, write_case
+
+TRUTH = block(np.s_[2:4], np.s_[3:8])
+
+
+def make_run(folder: Path, weights: str) -> Path:
+    """A run that is no more than its card."""
+    folder.mkdir(parents=True)
+    card = load_card("baseline_unet")
+    assert card.weights is not None
+    told = card.weights.model_copy(update={"sha256": weights})
+    write_card(card.model_copy(update={"weights": told}), folder / "card.yaml")
+    return folder
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Runs that are measured, by their weights."""
+    found: list[str] = []
+
+    def measure(system: str, *_: object, **__: object) -> SimpleNamespace:
+        weights = Path(system).parent.name
+        found.append(weights)
+        facts = {"system": "baseline_unet", "weights_sha256": weights, "cohort": "some"}
+        counts = {"split": "test", "cases": 1, "patients": 1, "structures": {}}
+        return SimpleNamespace(evaluation=Evaluation.model_validate({**facts, **counts}), rows=[])
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    monkeypatch.setattr(Cohort, "read", lambda _: None)
+    return found
+
+
+def test_a_result_of_other_weights_is_not_replaced(measured: list[str], tmp_path: Path) -> None:
+    first, second = (make_run(tmp_path / name / "best", name) for name in ("first", "second"))
+    results = tmp_path / "results"
+    cli.evaluate(str(first), [], "some", results=results)
+    cli.evaluate(str(first), [], "some", results=results)  # measured again
+    with pytest.raises(OutputError, match=r"other weights \(first\).*\(second\).* --results"):
+        cli.evaluate(str(second), [], "some", results=results)
+    assert measured == ["first", "first"], "refused before the long work"
+    cli.evaluate(str(second), [], "some", results=tmp_path / "others")
+    kept = json.loads((results / "evaluation-best-some-test.json").read_text())
+    assert kept["weights_sha256"] == "first"
+
+
+def test_a_run_that_is_tested_on_what_it_learned_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [
+        write_case(tmp_path, name, TRUTH * number, patient=name, split=split)
+        for number, (name, split) in enumerate([("a", "train"), ("b", "val"), ("c", "test")], 1)
+    ]
+    run = Run(make_run(tmp_path / "runs" / "mine", "0"))
+    write_cohort(cases, run.cohort)
+    run.write_checksums([case.image for case in cases])
+    monkeypatch.setattr(evaluation, "load_system", lambda *_: KnownSystem([TRUTH * 1.0] * 3))
+    as_test = [case.model_copy(update={"split": "test"}) for case in cases]
+    told: list[str] = []
+    for tested, count in ((as_test, 2), (cases, 0)):
+        result = evaluate(str(run.folder), Cohort(tested), "test", name="some", tell=told.append)
+        assert result.evaluation.seen == count
+    assert told == [
+        "2 of 3 test cases are among those that 'mine' or a run that it started from learned from "
+        "or was chosen by: results on them will be too good"
+    ]
+    shipped = evaluate("baseline_unet", Cohort(cases), "test", name="some", tell=told.append)
+    assert shipped.evaluation.seen is None
+    assert len(told) == 1
