@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from groundglass.evaluation.plan import Plan
 from groundglass.evaluation.trial import list_trials
 from groundglass.systems.card import home
 from groundglass.training.run import Run
+from groundglass.weights import sha256_of
 from tests.evaluation.test_plan import SETTINGS, make_plan
 
 
@@ -23,6 +26,7 @@ class Calls:
         self.trained: list[dict[str, Any]] = []
         self.measured = 0
         self.split = "test"
+        self.weights: bytes | None = None
         monkeypatch.setattr(experiment, "train", self.train)
         monkeypatch.setattr(experiment, "evaluate", self.evaluate)
         monkeypatch.setattr(experiment, "Cohort", SimpleNamespace(read=tuple))
@@ -30,15 +34,18 @@ class Calls:
 
     def train(self, _system: str, tables: list[Path], folder: Path, **options: Any) -> None:
         (folder / "config.yaml").write_text("epochs: 1\n")
+        if self.weights is not None:
+            Run(folder).weights.write_bytes(self.weights)
         self.trained.append({"name": folder.name, "tables": tables, **options})
 
-    def evaluate(self, *_: object, **__: object) -> SimpleNamespace:
+    def evaluate(self, run: str, *_: object, **__: object) -> SimpleNamespace:
         self.measured += 1
+        weights = Run(Path(run)).weights
         value = {"value": 0.6 + 0.1 * (self.measured % 2), "low": 0.5, "high": 0.7}
         evaluation = InfNetEvaluation.model_validate(
             {
                 "system": "baseline_unet",
-                "weights_sha256": "0" * 64,
+                "weights_sha256": sha256_of(weights) if weights.is_file() else "0" * 64,
                 "configuration": "abc",
                 "cohort": "few",
                 "split": self.split,
@@ -162,6 +169,54 @@ def test_a_row_with_the_weights_of_another_is_measured_and_not_trained(
     (tmp_path / "results" / "trial-plan-variant-small-seed0.json").unlink()
     assert carry_out(tmp_path, plan, **wanted) == ["variant 0"]
     assert made == [expected], "what is there is not made again"
+
+
+def chain_of_rows() -> Plan:
+    _, plain, started = SETTINGS["rows"]  # type: ignore[misc]
+    second = {**started, "start_from": "plain", "published": {}}
+    return make_plan(rows=[plain, second, {**second, "name": "third"}], seeds=[0])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_start_that_is_trained_anew_is_measured_anew(
+    calls: Calls, tmp_path: Path, same: bool
+) -> None:
+    """Else its row would show another network than the one that the rows below stand on."""
+    plan = chain_of_rows()
+    wanted: dict[str, Any] = {"data": ["small"], "seeds": [0]}
+    calls.weights = b"first"
+    carry_out(tmp_path, plan, rows=["plain", "third"], **wanted)
+    shutil.rmtree(tmp_path / "runs" / "plan-plain-small-seed0")
+    calls.weights = b"first" if same else b"second"
+    told: list[str] = []
+    trials = list_trials(plan, rows=["started"], **wanted)
+    made = [r.row for r in place(tmp_path).carry_out(trials, tell=told.append)]
+    renewed = [line for line in told if "plain-small-seed0 is of other weights than" in line]
+    assert [call["name"] for call in calls.trained[2:]] == [
+        "plan-plain-small-seed0",
+        "plan-started-small-seed0",
+    ]
+    assert made == (["started"] if same else ["plain", "started"])
+    assert len(renewed) == (not same)
+    for line in renewed:
+        assert line.endswith("plan-third-small-seed0 may have started from the other weights")
+    (plain,) = list_trials(plan, rows=["plain"], **wanted)
+    stored = json.loads(place(tmp_path).result_file(plain).read_text())
+    (evaluation,) = stored["evaluations"]
+    weights = Run(tmp_path / "runs" / plain.name).weights
+    assert evaluation["weights_sha256"] == sha256_of(weights)
+
+
+def test_the_settings_of_the_machine_hold_for_a_resumed_run(calls: Calls, tmp_path: Path) -> None:
+    trials = list_trials(make_plan(), rows=["plain"], data=["small"], seeds=[0])
+    folder = tmp_path / "runs" / trials[0].name
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    local = ("threads=1", "encoder_weights=file.safetensors", "devices=cpu")
+    tables = {"few": tmp_path / "few.csv"}
+    list(Experiment(tables, folder.parent, tmp_path, local=local).carry_out(trials))
+    assert calls.trained[0]["resume"]
+    assert calls.trained[0]["overrides"] == ["threads=1", "devices=cpu"]
 
 
 def test_an_interrupted_run_is_resumed(calls: Calls, tmp_path: Path) -> None:

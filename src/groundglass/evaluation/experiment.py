@@ -1,30 +1,28 @@
 """Fill the table of a plan: train what is missing, measure it, store one result per run."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundglass.data.cohort import Cohort
 from groundglass.errors import ConfigError
-from groundglass.evaluation.evaluate import evaluate
+from groundglass.evaluation.evaluate import Tell, evaluate
 from groundglass.evaluation.plan import Test
 from groundglass.evaluation.result import Progress
 from groundglass.evaluation.seeds import AnyEvaluation
-from groundglass.evaluation.trial import Trial, TrialResult, read_trial
+from groundglass.evaluation.trial import Trial, TrialResult, list_trials, read_trial
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
-from groundglass.training.run import Run
-from groundglass.training.train import train
+from groundglass.training.run import Run, replace_text
+from groundglass.training.train import that_change_nothing, train
 from groundglass.training.variant import make_variant
 from groundglass.training.watcher import Watcher
+from groundglass.weights import sha256_of
 
 ORDER = "order.json"
 """File in a run's folder that says what the plan asked for, and whether training is finished."""
-
-Tell = Callable[[str], None]
-"""Called with a sentence for people when a new stage begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,9 @@ class Experiment:
     ) -> Iterator[TrialResult]:
         """Train and measure what is missing; of a finished trial, tests that came later alone.
 
-        A row that others start from is trained first, whether it was asked for or not.
+        A row that others start from is trained first, whether it was asked for or not. Where its
+        stored result is of other weights than its run, it is measured again, so that a table is of
+        one set of networks.
 
         Args:
             trials: What is wanted.
@@ -73,20 +73,21 @@ class Experiment:
             CohortError: If a cohort to measure on is not sound.
             ConfigError: If a cohort has no table, or a run was made for another order.
         """
-        unfinished = [(trial, self._stored(trial)) for trial in trials]
-        unfinished = [
-            (trial, stored) for trial, stored in unfinished if not _is_whole(trial, stored)
-        ]
-        self._need_tables([trial for trial, _ in unfinished])
-        tests = self._read_tests(unfinished)
-        for trial, stored in unfinished:
+        unfinished = [trial for trial in trials if _missing_tests(trial, self._stored(trial))]
+        wanted = self._with_starts_to_renew(unfinished)
+        self._need_tables(wanted)
+        # read before the long work, so that a fault in one shows at once
+        names = sorted({test.cohort for trial in wanted for test in trial.data.tests})
+        tests = {name: Cohort.read([self.tables[name]]) for name in names}
+        for trial in wanted:
             folder = self.train(trial, tell)
-            if trial.row.kind == "pretrain":
+            stored = self._stored_of_run(trial, tell)
+            missing = _missing_tests(trial, stored)
+            if trial.row.kind == "pretrain" or not missing:
                 continue
             if tell is not None:
                 tell(f"measuring {trial.name}")
-            missing = _missing_tests(trial, stored)
-            measured = [self._measure(folder, test, tests, progress) for test in missing]
+            measured = [self._measure(folder, test, tests, tell, progress) for test in missing]
             result = TrialResult(
                 plan=trial.plan.name,
                 row=trial.row.name,
@@ -96,14 +97,46 @@ class Experiment:
                 evaluations=(*(stored.evaluations if stored else ()), *measured),
             )
             self.results.mkdir(parents=True, exist_ok=True)
-            self.result_file(trial).write_text(
-                result.model_dump_json(indent=2) + "\n", encoding="utf-8"
-            )
+            replace_text(self.result_file(trial), result.model_dump_json(indent=2) + "\n")
             yield result
 
     def _stored(self, trial: Trial) -> TrialResult | None:
         file = self.result_file(trial)
         return read_trial(file, trial) if file.is_file() else None
+
+    def _weights(self, trial: Trial) -> str | None:
+        """Checksum of the weights that the run of a trial has now."""
+        file = Run(self.runs / trial.name).weights
+        return sha256_of(file) if file.is_file() else None
+
+    def _with_starts_to_renew(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Trials, each after what it starts from with a result of weights that its run has not."""
+        wanted: dict[str, Trial] = {}
+        for trial in trials:
+            chain = [trial]
+            while (start := chain[0].start) is not None:
+                chain.insert(0, start)
+            for start in chain[:-1]:
+                stored, weights = self._stored(start), self._weights(start)
+                if stored and any(one.weights_sha256 != weights for one in stored.evaluations):
+                    wanted.setdefault(start.name, start)
+            wanted.setdefault(trial.name, trial)
+        return list(wanted.values())
+
+    def _stored_of_run(self, trial: Trial, tell: Tell | None) -> TrialResult | None:
+        """The stored result of a trained trial, as far as it is of the weights of its run."""
+        stored, weights = self._stored(trial), self._weights(trial)
+        if stored is None or weights is None:
+            return stored
+        kept = tuple(one for one in stored.evaluations if one.weights_sha256 == weights)
+        if len(kept) < len(stored.evaluations) and tell is not None:
+            on_it = [one.name for one in _started_from(trial) if self.result_file(one).is_file()]
+            tell(
+                f"the stored result of {trial.name} is of other weights than its run has now: it "
+                "is measured again"
+                + (f"; {', '.join(on_it)} may have started from the other weights" if on_it else "")
+            )
+        return stored.model_copy(update={"evaluations": kept})
 
     def _trained_on(self, trial: Trial) -> set[str]:
         """Cohorts that a trial, and what it starts from, still need."""
@@ -121,13 +154,6 @@ class Experiment:
                 f"found no table for cohort '{missing[0]}', expected one for each of "
                 f"{', '.join(sorted(needed))}; give --data {missing[0]}=TABLE.csv"
             )
-
-    def _read_tests(
-        self, unfinished: Sequence[tuple[Trial, TrialResult | None]]
-    ) -> dict[str, Cohort]:
-        """What is measured on, read before the long work, so that a fault in it shows at once."""
-        names = sorted({test.cohort for pair in unfinished for test in _missing_tests(*pair)})
-        return {name: Cohort.read([self.tables[name]]) for name in names}
 
     def train(self, trial: Trial, tell: Tell | None = None) -> Path:
         """Folder of the finished run of a trial, made unless it was; what it starts from first.
@@ -156,13 +182,15 @@ class Experiment:
         resume = (folder / "config.yaml").is_file()
         folder.mkdir(parents=True, exist_ok=True)
         _write_order(folder, order, finished=False)
-        begin = pretrain if trial.row.kind == "pretrain" else train
+        pretrains = trial.row.kind == "pretrain"
+        begin = pretrain if pretrains else train
+        kept = [] if pretrains else that_change_nothing(overrides)
         begin(
             trial.row.system,
             [self.tables[name] for name in trial.data.train],
             folder,
             recipe=None if resume else home(trial.row.system) / trial.row.recipe,
-            overrides=[] if resume else overrides,
+            overrides=kept if resume else overrides,
             resume=resume,
             watcher=_Teller(tell),
         )
@@ -170,7 +198,12 @@ class Experiment:
         return folder
 
     def _measure(
-        self, folder: Path, test: Test, tests: Mapping[str, Cohort], progress: Progress | None
+        self,
+        folder: Path,
+        test: Test,
+        tests: Mapping[str, Cohort],
+        tell: Tell | None,
+        progress: Progress | None,
     ) -> AnyEvaluation:
         return evaluate(
             str(folder),
@@ -179,6 +212,7 @@ class Experiment:
             name=test.cohort,
             protocol=test.protocol,
             device=self.device,
+            tell=tell,
             progress=progress,
         ).evaluation
 
@@ -188,8 +222,10 @@ def _missing_tests(trial: Trial, stored: TrialResult | None) -> list[Test]:
     return [test for test in trial.data.tests if stored is None or stored.of(test) is None]
 
 
-def _is_whole(trial: Trial, stored: TrialResult | None) -> bool:
-    return stored is not None and not _missing_tests(trial, stored)
+def _started_from(start: Trial) -> list[Trial]:
+    """Trials of the plan that start from a trial."""
+    trials = list_trials(start.plan)
+    return [one for one in trials if one.start is not None and one.start.name == start.name]
 
 
 class _Teller(Watcher):
@@ -221,4 +257,4 @@ def _is_finished(folder: Path, order: dict[str, Any]) -> bool:
 
 def _write_order(folder: Path, order: dict[str, Any], *, finished: bool) -> None:
     text = json.dumps({**order, "finished": finished}, indent=2)
-    (folder / ORDER).write_text(text + "\n", encoding="utf-8")
+    replace_text(folder / ORDER, text + "\n")
