@@ -8,9 +8,16 @@ import pytest
 from groundglass.analyze import analyze, segment
 from groundglass.data.phantom import Phantom, make_phantom
 from groundglass.data.phantom_files import write_nifti, write_phantom
-from groundglass.errors import UnknownNameError
+from groundglass.errors import (
+    GeometryError,
+    NotMeasurableError,
+    UnknownNameError,
+    UnreadableScanError,
+    WeightsError,
+)
 from groundglass.report import Outcome
 from groundglass.scan import CTScan
+from groundglass.systems.card import load_card, write_card
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +33,43 @@ def scan(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_unknown_system_is_told_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="known: baseline_unet"):
         analyze(tmp_path / "no-such-scan", system="no_such_system")
+
+
+@pytest.mark.parametrize(
+    ("system", "change", "error"),
+    [
+        ("covid_attention_net", {"weights": None}, WeightsError),
+        (
+            "specialized_streams",
+            {"answers": ("classify",), "modality": "radiograph"},
+            NotMeasurableError,
+        ),
+    ],
+    ids=["without weights", "of radiographs"],
+)
+def test_a_classifier_that_cannot_answer_is_refused_before_anything_is_read(
+    system: str, change: dict[str, object], error: type[Exception], tmp_path: Path
+) -> None:
+    write_card(load_card(system).model_copy(update=change), tmp_path / "card.yaml")
+    with pytest.raises(error, match=f"found .*weights .*'{system}'"):
+        analyze(tmp_path / "no-such-scan", classifier=str(tmp_path))
+
+
+def test_lobes_that_are_no_mask_are_refused_before_the_lungs_are_looked_for(scan: Path) -> None:
+    stages: list[str] = []
+    with pytest.raises(UnreadableScanError, match="give the mask, not the scan"):
+        analyze(scan, lobes=scan, progress=lambda stage, _: stages.append(stage))
+    assert set(stages) == {"reading"}
+
+
+def test_lobes_of_pictures_are_refused_before_the_lungs_are_looked_for(
+    phantom: Phantom, scan: Path, tmp_path: Path
+) -> None:
+    stages: list[str] = []
+    pictures = write_phantom(phantom, tmp_path, "pictures")
+    with pytest.raises(GeometryError, match="found pictures, expected a CT volume"):
+        analyze(pictures, lobes=scan, progress=lambda stage, _: stages.append(stage))
+    assert set(stages) == {"reading"}
 
 
 def test_the_percentage_of_opacity_is_near_the_truth(phantom: Phantom, scan: Path) -> None:

@@ -7,9 +7,9 @@ from time import perf_counter
 
 from groundglass.classification import Classification
 from groundglass.detections import Detections
-from groundglass.errors import GeometryError, NotMeasurableError
+from groundglass.errors import NotMeasurableError
 from groundglass.findings import Findings
-from groundglass.lungs.lobes import check_lobes, outside_lobes
+from groundglass.lungs.lobes import check_lobes, check_lobes_for, outside_lobes
 from groundglass.lungs.regions import find_regions
 from groundglass.mask import Mask
 from groundglass.provenance import describe
@@ -111,10 +111,9 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
     """
     if lobes is not None:
         check_lobes(lobes)
-    if classifier is not None:
-        need_answer(find_card(classifier)[0], "classify")
+    asked = None if classifier is None else _load_classifier(classifier, device)
     stages = _Stages(progress, check)
-    request = _Request(path, system, series, tolerate, device, lungs)
+    request = _Request(path, system, series, tolerate, device, lungs, lobes)
     segmenter, findings, lungs_method, notes = _segment(request, stages)
     stages.begin("quality")
     quality = check_quality(findings.scan, findings.lungs)
@@ -129,7 +128,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         scores, score_notes = _scores(findings, segmenter if uncertainty else None, stages)
         notes = (*notes, *region_notes, *score_notes)
     detections = _boxes(segmenter, findings.scan, findings.lungs, stages)
-    asked = segmenter if classifier is None else load_system(classifier, device)
+    asked = segmenter if asked is None else asked
     classification = _classes(asked, findings.scan, findings.lungs, stages)
     notes = (*notes, *_notes_of(detections), *_notes_of(classification))
     settings = {
@@ -223,6 +222,19 @@ class _Request:
     tolerate: Collection[str]
     device: str
     lungs: str = DEFAULT_LUNGS
+    lobes: str | Path | None = None
+
+
+def _load_classifier(name: str, device: str) -> Segmenter:
+    """A system that says what a CT shows, weights checked and loaded before the long work."""
+    card, _ = find_card(name)
+    need_answer(card, "classify")
+    if card.modality == "radiograph":
+        raise NotMeasurableError(
+            f"weights of '{card.name}' that learned from radiographs alone",
+            "weights that learned from CT; give --classify a run of them, or leave it out",
+        )
+    return load_system(name, device)
 
 
 def _answer(request: _Request, wanted: AnswerKind, stages: _Stages) -> Answer:
@@ -308,6 +320,8 @@ def _segment(
     scan = read(request.path, series=request.series, tolerate=request.tolerate)
     if stages.check is not None:
         stages.check(scan)
+    if request.lobes is not None:
+        check_lobes_for(request.lobes, scan, request.tolerate)
     segmenter = load_system(request.system, request.device)
     lungs, lungs_method, notes = _lungs_of(scan, segmenter, request.device, stages, request.lungs)
     stages.begin("lesions")
@@ -350,10 +364,6 @@ def _with_regions(
     """The findings with lobes and regions, their source, and what was noticed."""
     scan = findings.scan
     if not isinstance(scan, CTScan):
-        if lobes is not None:
-            raise GeometryError(
-                "found pictures, expected a CT volume for a mask of lobes; leave --lobes out"
-            )
         return findings, "", ()
     stages.begin("regions")
     given = None if lobes is None else outside_lobes(lobes, scan, findings.lungs, tolerate, device)

@@ -64,10 +64,15 @@ def read_lobes(path: Path, scan: CTScan, lungs: Mask, tolerate: Collection[str] 
         GeometryError: If the mask does not cover the lungs, or leaves too much of them without a
             lobe.
     """
-    given = _of_folder(path, tolerate) if path.is_dir() else _of_file(path, tolerate)
+    given = read_lobe_numbers(path, tolerate)
     on_scan, moved = _on_grid(given, scan, lungs)
     placed = place_lobes(on_scan, scan, lungs, names=given.names)
     return GivenLobes(placed.lobes, placed.source, (*given.notes, *moved, *placed.notes))
+
+
+def read_lobe_numbers(path: Path, tolerate: Collection[str] = ()) -> LabelMap:
+    """The mask as it is stored, before any lungs are known; see :func:`read_lobes`."""
+    return _of_folder(path, tolerate) if path.is_dir() else _of_file(path, tolerate)
 
 
 def place_lobes(

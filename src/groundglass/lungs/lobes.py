@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from groundglass.errors import UnreadableScanError
-from groundglass.lungs.given_lobes import GivenLobes, read_lobes
+from groundglass.errors import GeometryError, UnreadableScanError
+from groundglass.lungs.given_lobes import GivenLobes, read_lobe_numbers, read_lobes
 from groundglass.lungs.lungmask_lobes import LUNGMASK, check_lungmask, lobes_by_lungmask
 from groundglass.mask import Mask
-from groundglass.scan import CTScan
+from groundglass.scan import CTScan, Scan
 
 
 def check_lobes(wanted: str | Path) -> None:
@@ -27,6 +27,28 @@ def check_lobes(wanted: str | Path) -> None:
         raise UnreadableScanError(
             f"found nothing at '{wanted}', expected a mask of lobes or '{LUNGMASK}'; check the path"
         )
+
+
+def check_lobes_for(wanted: str | Path, scan: Scan, tolerate: Collection[str] = ()) -> None:
+    """Make sure that a scan can have such lobes, once it is read and before the long work.
+
+    Whether a mask fits the lungs, the lungs will tell.
+
+    Args:
+        wanted: Mask file, folder of masks, or ``lungmask``.
+        scan: The scan as it was read.
+        tolerate: Names in ``groundglass.read.TOLERABLE``, for the mask.
+
+    Raises:
+        GeometryError: If the scan is pictures, which have no lobes.
+        UnreadableScanError: If the file is no mask.
+    """
+    if not isinstance(scan, CTScan):
+        raise GeometryError(
+            "found pictures, expected a CT volume for a mask of lobes; leave --lobes out"
+        )
+    if str(wanted) != LUNGMASK:
+        read_lobe_numbers(Path(wanted), tolerate)
 
 
 def outside_lobes(
