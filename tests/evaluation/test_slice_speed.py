@@ -32,7 +32,10 @@ def measured(system: str, *settings: str) -> SliceSpeed:
         ("ss_inf_net", ()),
         ("covid_ct_mask_net", ()),
         ("covid_attention_net", ()),
-        ("covid_ct_mask_net", ("stage=classes", "trained=S", "network.ranked=8")),
+        (
+            "covid_ct_mask_net",
+            ("stage=classes", "trained=S", "network.ranked=8", "monitor=val/accuracy"),
+        ),
     ],
 )
 def test_a_network_is_timed_alone_and_in_batches(system: str, settings: tuple[str, ...]) -> None:
