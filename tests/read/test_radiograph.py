@@ -1,6 +1,7 @@
 """Radiographs: read as a screen shows them, and told apart from CT slices."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -98,6 +99,8 @@ def test_nothing_of_the_patient_is_kept(chest: np.ndarray, tmp_path: Path) -> No
         ({"Modality": "CT"}, "groundglass analyze"),
         ({"ViewPosition": "LL"}, "--tolerate derived"),
         ({"PresentationIntentType": "FOR PROCESSING"}, "FOR PRESENTATION"),
+        ({"BodyPartExamined": "HAND"}, "--tolerate body-part"),
+        ({"PatientOrientation": ["A", "F"]}, "rows run to A and columns to F"),
     ],
 )
 def test_what_is_no_frontal_radiograph_is_refused(
@@ -106,6 +109,76 @@ def test_what_is_no_frontal_radiograph_is_refused(
     path = write_dx(tmp_path / "x.dcm", chest.astype(np.uint16), **changes)
     with pytest.raises(UnreadableScanError, match=words):
         read_radiograph(path)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (["L", "F"], lambda shown: shown),
+        (["R", "F"], np.fliplr),
+        (["LH", "HR"], np.flipud),
+        (["R", "H"], lambda shown: np.rot90(shown, 2)),
+        (["F", "L"], np.transpose),
+        (["H", "L"], lambda shown: np.rot90(shown, -1)),
+        (["F", "R"], lambda shown: np.rot90(shown, 1)),
+    ],
+)
+def test_a_picture_is_turned_as_its_header_says(
+    chest: np.ndarray, tmp_path: Path, orientation: list[str], turn: Callable[..., np.ndarray]
+) -> None:
+    chest = chest[:, :100].copy()
+    chest[:20, :10] = 0  # a mark at the patient's right shoulder
+    stored = np.ascontiguousarray(turn(chest)).astype(np.uint16) * 16
+    path = write_dx(tmp_path / "x.dcm", stored, PatientOrientation=orientation)
+    found = read_radiograph(path)
+    assert np.abs(found.pixels.astype(int) - chest).max() <= 2
+    assert [note.name for note in found.source.notes] == ["turned"] * (orientation != ["L", "F"])
+
+
+def test_padding_is_black_and_does_not_set_the_range(chest: np.ndarray, tmp_path: Path) -> None:
+    stored = chest.astype(np.uint16) * 4
+    stored[:, :5] = 4095
+    nothing = {"WindowCenter": None, "WindowWidth": None}
+    path = write_dx(tmp_path / "x.dcm", stored, **nothing, PixelPaddingValue=4095)
+    found = read_radiograph(path)
+    assert not found.pixels[:, :5].any()
+    assert found.pixels[:, 5:].max() == 255
+    assert found.pixels[:, 5:].min() == 0
+
+
+CONTRADICTING = [("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE")]
+
+
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": None, "WindowWidth": None}])
+@pytest.mark.parametrize(("interpretation", "lut"), CONTRADICTING)
+def test_values_are_inverted_where_either_word_says_so(
+    chest: np.ndarray, tmp_path: Path, interpretation: str, lut: str, window: dict[str, object]
+) -> None:
+    stored = 4095 - chest.astype(np.uint16) * 16
+    words = {"PhotometricInterpretation": interpretation, "PresentationLUTShape": lut}
+    found = read_radiograph(write_dx(tmp_path / "x.dcm", stored, **words, **window))
+    assert found.pixels[64, 38] < found.pixels[10, 64]
+    assert "gray-scale" in [note.name for note in found.source.notes]
+
+
+@pytest.mark.parametrize(("center", "width"), [(2048, None), (None, 4096), (2048, 0)])
+def test_half_a_window_is_none(
+    chest: np.ndarray, tmp_path: Path, center: int | None, width: int | None
+) -> None:
+    stored = chest.astype(np.uint16) * 4
+    path = write_dx(tmp_path / "x.dcm", stored, WindowCenter=center, WindowWidth=width)
+    found = read_radiograph(path)
+    assert (found.pixels.min(), found.pixels.max()) == (0, 255)
+    assert "unknown" in found.source.notes[0].message or "width 0" in found.source.notes[0].message
+
+
+def test_a_part_of_the_body_may_be_said_wrongly(chest: np.ndarray, tmp_path: Path) -> None:
+    stored = chest.astype(np.uint16)
+    path = write_dx(tmp_path / "x.dcm", stored, BodyPartExamined="ABDOMEN")
+    found = read_radiograph(path, tolerate=["body-part"])
+    assert [note.name for note in found.source.notes] == ["body-part"]
+    said = write_dx(tmp_path / "y.dcm", stored, BodyPartExamined="PORT CHEST")
+    assert not read_radiograph(said).source.notes
 
 
 def test_a_ct_command_says_that_a_dicom_radiograph_is_one(

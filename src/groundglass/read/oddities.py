@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # scans load libraries that the help of the command line does
     from groundglass.scan import Note
 
 TOLERABLE: dict[str, str] = {
+    "body-part": "reads a radiograph that says it is of another part of the body than the chest",
     "broken-files": "leaves out damaged files of a folder; the gap they leave is a matter of its "
     "own",
     "color": "turns colored pictures to gray by their luminance",

@@ -30,6 +30,7 @@ _FACTS = {
     "view": "ViewPosition",
 }
 _FRONTAL_VIEWS = ("", "AP", "PA")
+_CHEST_WORDS = ("CHEST", "THORAX", "TORAX", "LUNG")
 _EXPECTED = "a radiograph in DICOM"
 
 
@@ -37,12 +38,14 @@ def read_radiograph(path: Path, *, tolerate: Collection[str] = ()) -> Radiograph
     """The chest radiograph that a file holds.
 
     The gray values of a DICOM image are those that a screen would show: its rescale, window or
-    lookup table and photometric interpretation are applied.
+    lookup table and photometric interpretation are applied, padding is black, and it is turned so
+    that the patient's right is at the left and the head above.
 
     Args:
         path: DX or CR image in DICOM, or a PNG, JPEG or TIFF picture.
         tolerate: Names in ``groundglass.read.TOLERABLE``; ``ct-slice`` reads a picture that looks
-            like a CT slice, ``derived`` an image of raw detector values or another view.
+            like a CT slice, ``derived`` an image of raw detector values or another view,
+            ``body-part`` one that says it is of another part of the body.
 
     Raises:
         UnreadableScanError: If it is no frontal radiograph, or cannot be read faithfully.
@@ -123,8 +126,10 @@ def _read_dicom(path: Path, request: Request) -> Radiograph:
             "give a single image"
         )
     _check_view(header, request.oddities)
+    _check_body_part(header, request.oddities)
     with damage_explained(path, _EXPECTED):
         shown = _shown(pydicom.dcmread(path, force=True), request.oddities)
+    shown = _upright(shown, header, request.oddities)
     facts = {title: plain(header.text(keyword)) for title, keyword in _FACTS.items()}
     return _radiograph(shown, "dicom", {k: v for k, v in facts.items() if v}, request)
 
@@ -149,28 +154,123 @@ def _check_view(header: Header, oddities: Oddities) -> None:
         )
 
 
+def _check_body_part(header: Header, oddities: Oddities) -> None:
+    part = header.text("BodyPartExamined").upper()
+    if part and not any(word in part for word in _CHEST_WORDS):
+        oddities.tolerate(
+            "body-part",
+            found=f"a radiograph of body part {plain(part)}",
+            expected="one of the chest",
+            advice="give a chest radiograph",
+            done="it was read as if it were of the chest",
+        )
+
+
+def _upright(pixels: NDArray[np.uint8], header: Header, oddities: Oddities) -> NDArray[np.uint8]:
+    """The picture with rows to the patient's left and columns to the feet, as its header tells."""
+    stated = [part.strip().upper() for part in header.text("PatientOrientation").split("\\")]
+    along_row, along_column = (part[:1] for part in (*stated, "", "")[:2])
+    if not along_row and not along_column:
+        return pixels
+    if {along_row, along_column} not in ({"L", "F"}, {"R", "F"}, {"L", "H"}, {"R", "H"}):
+        oddities.tolerate(
+            "derived",
+            found=f"a radiograph whose rows run to {plain(stated[0]) or 'nowhere'} and columns to "
+            f"{plain(along_column) or 'nowhere'}",
+            expected="a frontal one, rows to L or R and columns to F or H",
+            advice="give the frontal view",
+            done="it was read as it stands",
+        )
+        return pixels
+    if along_row == "L" and along_column == "F":
+        return pixels
+    turned = pixels.T if along_row in "FH" else pixels
+    if "R" in (along_row, along_column):
+        turned = turned[:, ::-1]
+    if "H" in (along_row, along_column):
+        turned = turned[::-1]
+    oddities.note(
+        "turned",
+        f"Found rows that run to {along_row} and columns to {along_column}; the picture was turned "
+        "so that they run to the patient's left and to the feet.",
+    )
+    return np.ascontiguousarray(turned)
+
+
 def _shown(dataset: Any, oddities: Oddities) -> NDArray[np.uint8]:
-    """Gray values 0 to 255 as a screen shows them, air dark."""
+    """Gray values 0 to 255 as a screen shows them, air dark and padding black.
+
+    Values are inverted where the photometric interpretation or the presentation LUT says so; they
+    mean the same, and an export that corrects one alone is common.
+    """
     image = hd.Image.from_dataset(dataset, copy=False)
-    windowed = bool(dataset.get("VOILUTSequence") or dataset.get("WindowCenter") is not None)
+    windowed = _has_window(dataset, oddities)
     gray = image.get_frame(
         1,
         dtype=np.float32,
         apply_voi_transform=windowed,
         voi_output_range=(0.0, 255.0),
-        apply_presentation_lut=windowed,
+        apply_presentation_lut=False,
     )
+    padding = _padding(dataset, image.get_stored_frame(1))
     if not windowed:
-        low, high = float(gray.min()), float(gray.max())
-        if high <= low:
-            raise UnreadableScanError(
-                "found a radiograph of one gray value, expected a chest; export the image again"
-            )
-        oddities.note("no-window", "Found no window in the header; the full range was shown.")
-        gray = (gray - low) * (255.0 / (high - low))
-        if str(dataset.PhotometricInterpretation) == "MONOCHROME1":
-            gray = 255.0 - gray
+        gray = _full_range(gray, padding)
+    interpretation = str(dataset.PhotometricInterpretation)
+    lut = str(dataset.get("PresentationLUTShape") or "")
+    inverse = interpretation == "MONOCHROME1" or lut == "INVERSE"
+    if inverse and lut and (interpretation == "MONOCHROME1") != (lut == "INVERSE"):
+        oddities.note(
+            "gray-scale",
+            f"Found {plain(interpretation)} with presentation LUT {plain(lut)}, which contradict "
+            "each other; the values were inverted.",
+        )
+    gray = np.where(padding, 0.0, 255.0 - gray if inverse else gray)
     return np.ascontiguousarray(np.clip(np.rint(gray), 0, 255), dtype=np.uint8)
+
+
+def _has_window(dataset: Any, oddities: Oddities) -> bool:
+    """Whether the header has a lookup table, or a window with center and width."""
+    if dataset.get("VOILUTSequence"):
+        return True
+    center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
+    if center is not None and width is not None and width >= 1:
+        return True
+    found = "no window in the header"
+    if center is not None or width is not None:
+        found = f"a window of center {_word(center)} and width {_word(width)} in the header"
+    oddities.note("no-window", f"Found {found}; the full range was shown.")
+    return False
+
+
+def _first(value: Any) -> float | None:
+    """The first of one or several numbers; ``None`` where there is none."""
+    values = [value] if value is None or isinstance(value, int | float | str) else list(value)
+    return None if not values or values[0] in (None, "") else float(values[0])
+
+
+def _word(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:g}"
+
+
+def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where stored values say that nothing was measured, (row, column)."""
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return np.zeros(stored.shape, bool)
+    last = dataset.get("PixelPaddingRangeLimit", first)
+    low, high = sorted((int(first), int(last)))
+    return np.asarray((stored >= low) & (stored <= high))
+
+
+def _full_range(gray: NDArray[Any], padding: NDArray[np.bool_]) -> NDArray[Any]:
+    """Gray from 0 at the lowest to 255 at the highest value that is no padding."""
+    measured = gray[~padding]
+    low, high = (float(measured.min()), float(measured.max())) if measured.size else (0.0, 0.0)
+    if high <= low:
+        raise UnreadableScanError(
+            "found a radiograph of one gray value, expected a chest; export the image again"
+        )
+    return np.asarray((gray - low) * (255.0 / (high - low)))
 
 
 def _radiograph(
