@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from groundglass.data.cohort import Case, write_cohort
+from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError
 from groundglass.evaluation.confounding import lung_free_features, measure_confounding, tell
 
@@ -106,6 +106,17 @@ def test_a_patient_is_never_in_two_folds() -> None:
     found = tell(features, names, patients)
     assert found is not None
     assert found.accuracy <= 0.5
+
+
+def test_lungs_of_a_radiograph_are_not_looked_for(tmp_path: Path) -> None:
+    table = write_source(tmp_path, "a", ("healthy", "pneumonia") * 2, 0)
+    cases = [
+        case.model_copy(update={"modality": "radiograph", "lungs": None, "lungs_values": ""})
+        for case in Cohort.read([table]).cases
+    ]
+    write_cohort(cases, tmp_path / "rays.csv")
+    with pytest.raises(CohortError, match="found 4 radiographs without a mask of the lungs"):
+        measure_confounding([tmp_path / "rays.csv"], "rays")
 
 
 def test_no_label_at_all_is_refused(tmp_path: Path) -> None:

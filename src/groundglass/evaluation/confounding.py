@@ -90,7 +90,8 @@ def measure_confounding(
         progress: Told how far it is.
 
     Raises:
-        CohortError: If there is one table alone and no case in it has a label.
+        CohortError: If there is one table alone and no case in it has a label, or a case is a
+            radiograph, whose lungs nothing here finds.
     """
     cohorts = [Cohort.read([table]) for table in tables]
     Cohort([case for cohort in cohorts for case in cohort.cases])  # no name or patient twice
@@ -101,6 +102,7 @@ def measure_confounding(
     ]
     if len(tables) == 1 and not any(case.label for case, _ in cases):
         raise CohortError("found no case with a label, expected some; fill the label column")
+    _refuse_unknown_lungs([case for case, _ in cases])
     rows = []
     for done, (case, _) in enumerate(cases, start=1):
         rows.append(lung_free_features(case))
@@ -120,6 +122,17 @@ def measure_confounding(
         source=tell(features, sources, patients),
         label_is_source=len(known) > 1 and len(pairs) == len({source for source, _ in pairs}),
     )
+
+
+def _refuse_unknown_lungs(cases: Sequence[Case]) -> None:
+    """Refuse radiographs without lungs: what finds them on CT slices would find something else."""
+    strange = [c.case for c in cases if c.modality == "radiograph" and c.lungs is None]
+    if strange:
+        raise CohortError(
+            f"found {len(strange)} radiographs without a mask of the lungs, the first "
+            f"'{strange[0]}', expected one for each, as lungs are found on CT alone; give the "
+            "masks, or leave the rows out"
+        )
 
 
 def lung_free_features(case: Case) -> NDArray[np.float64]:
