@@ -72,7 +72,9 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
     built = config
     if resumed and "encoder_weights" in type(config).model_fields:  # they may be a download
         built = config.model_copy(update={"encoder_weights": "none"})
-    module: SystemModule = parts.Module.start(built, [case.patient for case in val_cases])
+    val = parts.Module.val_data(config, val_cases) if val_cases else None
+    judged = getattr(getattr(val, "dataset", None), "cases", val_cases)  # some may be left out
+    module: SystemModule = parts.Module.start(built, [case.patient for case in judged])
     module.config = config
     if module.memory_format is not None:
         module = module.to(memory_format=module.memory_format)
@@ -83,7 +85,7 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
     return Prepared(
         module,
         module.train_data(config, train_cases),
-        module.val_data(config, val_cases) if val_cases else None,
+        val,
         taken,
     )
 
