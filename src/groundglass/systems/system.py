@@ -291,7 +291,7 @@ def need_answer(card: Card, wanted: AnswerKind) -> None:
 
     if wanted in card.answers:
         return
-    able = [other.name for other in list_systems() if wanted in other.answers]
+    able = [one.name for one in list_systems() if wanted in one.answers and one.weights is not None]
     others = f"one of {', '.join(able)}" if able else "a run of a system that does"
     raise UnknownNameError(
         f"found system '{card.name}', which does not {wanted} (it can {', '.join(card.answers)}), "
