@@ -186,6 +186,10 @@ def test_the_result_reaches_the_page_and_the_tables_of_plans(cases, tmp_path: Pa
     assert isinstance(evaluation, InstancesEvaluation)
     assert evaluation.instances == 4
     assert read_metric(evaluation, "mask/ap50") == 1.0
+    box = read_metric(evaluation, "box/ap50")
+    assert box is not None
+    assert read_metric(evaluation, "mask+box/ap50") == pytest.approx((1 + box) / 2)
+    assert read_metric(evaluation, "mask+mask of consolidation/ap") is None
     assert read_metric(evaluation, "mask of consolidation/ap") is None
     assert [row.metrics for row in instance_rows(judged)] == [{"instances": 2.0, "found": 2.0}] * 2
     (tmp_path / "instances-oracle.json").write_text(evaluation.model_dump_json())

@@ -27,14 +27,21 @@ def read_metric(evaluation: AnyEvaluation, metric: str) -> float | None:
     Args:
         evaluation: Of any protocol.
         metric: ``loss``, or structure and name such as ``lesion/mean_dice``; of volumes, level
-            and name such as ``slice/auc``.
+            and name such as ``slice/auc``. ``ground_glass+consolidation/iou`` is the mean of
+            several structures.
 
     Returns:
         The number; ``None`` where the evaluation does not have it.
     """
-    if metric == "loss":
+    structures, _, name = metric.partition("/")
+    parts = [_read_one(evaluation, structure, name) for structure in structures.split("+")]
+    known = [part for part in parts if part is not None]
+    return fmean(known) if len(known) == len(parts) else None
+
+
+def _read_one(evaluation: AnyEvaluation, structure: str, name: str) -> float | None:
+    if structure == "loss":
         return evaluation.loss
-    structure, _, name = metric.partition("/")
     if isinstance(evaluation, ClassesEvaluation | TinyLesionsEvaluation):
         groups = (
             evaluation.classes
