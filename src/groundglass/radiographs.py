@@ -19,6 +19,12 @@ from groundglass.scan import Note, Radiograph
 from groundglass.systems import load_system
 from groundglass.systems.system import find_card, need_answer
 
+_NO_MAP = Note(
+    "class-map",
+    "What spoke for the class is not shown: that needs the extra 'explain' "
+    "(pip install 'groundglass[explain]').",
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadiographAnswer:
@@ -97,6 +103,8 @@ def classify_radiograph(
         facts=card.facts,
     )
     notes = (*radiograph.source.notes, *classification.notes)
+    if class_map is None:
+        notes = (*notes, _NO_MAP)
     return RadiographAnswer(radiograph, classification, provenance, class_map, notes)
 
 

@@ -110,7 +110,10 @@ def test_three_runs_are_joined_to_one_pipeline(
     both, one = (s.classify(phantom.scan, phantom.lungs) for s in (whole, alone))
     assert both.probabilities == one.probabilities
     signs = {sign.name: sign.probability for sign in both.manifestations}
-    assert signs == whole.find_manifestations(phantom.scan, phantom.lungs).probabilities
+    found = whole.find_manifestations(phantom.scan, phantom.lungs)
+    assert signs == found.probabilities
+    assert both.manifestations == found.manifestations
+    assert both.notes[-1].name == "single-slices"
     assert list(signs) == ["ground-glass opacity", "consolidation"]
     assert not one.manifestations
     assert "it may say where the picture comes from" in both.notes[0].message
@@ -268,13 +271,13 @@ def test_effusion_is_taken_outside_the_lungs_alone(phantom: Phantom) -> None:
     from groundglass.geometry.frame import Box
     from groundglass.systems.specialized_streams.effusion import MARGIN
 
-    box = Box.around(phantom.lungs.array.max(0) > 0, MARGIN)
-    assert box is not None
+    around = Box.around(phantom.lungs.array.max(0) > 0, MARGIN)
     nothing = Mask.on(phantom.scan, np.zeros_like(phantom.lungs.array), Lesion)
 
-    def perfect(gray: np.ndarray) -> np.ndarray:
-        fluid = true[next(slices), box.top : box.bottom, box.left : box.right]
+    def perfect(gray: np.ndarray, box: Box) -> np.ndarray:
+        fluid = true[next(slices)]
         assert gray.shape == fluid.shape
+        assert box == around
         return fluid.astype(np.float32)
 
     found = add_effusion(phantom.scan, phantom.lungs, nothing, perfect, 0.5)

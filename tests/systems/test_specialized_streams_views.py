@@ -21,7 +21,10 @@ from groundglass.training.train import train
 from tests.read.broken_others import gray_slice
 
 SMOKE = home("specialized_streams") / "smoke.yaml"
-RECOGNITION = ("stage=recognition", "classes={sick: [s], well: [w]}", "size_px=[32, 32]", "views=3")
+RECOGNITION = (
+    *("stage=recognition", "classes={sick: [s], well: [w]}", "modalities=ct"),
+    *("size_px=[32, 32]", "views=3"),
+)
 
 
 def four_cases(folder: Path, *splits: str) -> list[Case]:

@@ -4,11 +4,21 @@ from pathlib import Path
 from typing import cast
 
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from groundglass.errors import ConfigError, WeightsError
+
+Channels = tuple[float, float, float]
+"""A number for red, green and blue."""
+
+SYMMETRIC: tuple[Channels, Channels] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""Mean and deviation that bring 0 to 1 to -1 to 1."""
+
+_OF_IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_SYMMETRIC_ENCODERS = ("inceptionresnetv2", "inceptionv4", "xception")
 
 SIDE_MULTIPLE = 32
 """Sides of an input must be multiples of this: the coarsest features have stride 32."""
@@ -44,6 +54,23 @@ def build_encoder(name: str, in_channels: int = 3, depth: int = 5) -> nn.Module:
 def channels_of(encoder: nn.Module) -> tuple[int, ...]:
     """Channels of an encoder's features at strides 1, 2, 4, 8, 16 and 32."""
     return tuple(cast("list[int]", encoder.out_channels))
+
+
+def standardization_of(name: str) -> tuple[Channels, Channels]:
+    """Mean and deviation by which an encoder's ImageNet weights saw colors of 0 to 1.
+
+    Those of timm are its own; those of segmentation-models-pytorch are torchvision's, but for the
+    inception family.
+
+    Args:
+        name: Its name, as for :func:`build_encoder`.
+    """
+    if not name.startswith("tu-"):
+        return SYMMETRIC if name in _SYMMETRIC_ENCODERS else _OF_IMAGENET
+    stated = timm.get_pretrained_cfg(name.removeprefix("tu-"), allow_unregistered=True)
+    if stated is None:
+        return _OF_IMAGENET
+    return cast("Channels", tuple(stated.mean)), cast("Channels", tuple(stated.std))
 
 
 def start_encoder(encoder: nn.Module, name: str, weights: str) -> None:
@@ -96,11 +123,15 @@ def _widen(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Ten
     return widened
 
 
-def as_color(gray: Tensor) -> Tensor:
-    """Lung gray 0 to 1 as three equal channels from -1 to 1, as encoders were pretrained on.
+def as_color(gray: Tensor, standardization: tuple[Channels, Channels] = SYMMETRIC) -> Tensor:
+    """Lung gray 0 to 1 as three channels, from -1 to 1 or standardized for a body that stays.
+
+    An encoder that learns gets used to any range; one that is frozen needs the contrast that it
+    was pretrained on, see :func:`standardization_of`.
 
     Args:
         gray: (batch, 1, row, column).
+        standardization: Mean and deviation by channel.
     """
-    three = (gray * 2 - 1).expand(-1, 3, -1, -1)
-    return three.contiguous(memory_format=torch.channels_last)
+    mean, deviation = (gray.new_tensor(part).view(1, 3, 1, 1) for part in standardization)
+    return ((gray - mean) / deviation).contiguous(memory_format=torch.channels_last)

@@ -165,6 +165,16 @@ class SliceSegmenter(ABC):
                 turned = seen.flip(-1) if view.mirrored else seen
                 yield from turned.float().cpu().numpy()
 
+    def see_slice(self, hu: NDArray[np.int16], box: Box) -> tuple[Frame, NDArray[np.float32]]:
+        """Frame and lung gray of a slice of a volume; what lies beyond the box is left out.
+
+        Args:
+            hu: Hounsfield units, (row, column).
+            box: Part of the slice that fills the input.
+        """
+        part = hu[box.top : box.bottom, box.left : box.right]
+        return Frame.fit(Box.whole(part.shape), part.shape, self.card.size_px), window_hu(part)
+
     def _see(
         self, pixels: NDArray[np.uint8], box: Box, view: View = AS_IT_IS
     ) -> tuple[Frame, NDArray[np.float32]]:
@@ -211,7 +221,7 @@ class SliceSegmenter(ABC):
         hu = scan.slices[inside]
         lesion, dense = np.zeros(hu.shape, np.float32), np.zeros(hu.shape, np.float32)
         frame = Frame.fit(Box.whole(hu.shape[1:]), hu.shape[1:], self.card.size_px)
-        inputs = ((frame, window_hu(hu[k - shown[0]])) for k in shown)
+        inputs = (self.see_slice(scan.slices[k], box) for k in shown)
         for done, (k, output) in enumerate(zip(shown, self.outputs(inputs, view), strict=True)):
             lesion[k - shown[0]] = frame.restore(output[self.lesion])
             dense[k - shown[0]] = self._restore_dense(frame, output)

@@ -15,8 +15,8 @@ MARGIN = 0.15
 """Margin around the lungs within which an effusion is looked for, as a share of their box: fluid
 shrinks the lung that is found."""
 
-Finder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Takes the lung gray of a part of a slice to the chance of effusion there."""
+Finder = Callable[[NDArray[np.float32], Box], NDArray[np.float32]]
+"""Takes the lung gray of a slice, and a part of it, to the chance of effusion on the slice."""
 
 
 def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, threshold: float) -> Mask:
@@ -38,7 +38,8 @@ def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, thresho
         merged = np.array(found)
         if box is not None and lung.any():
             part = np.s_[box.top : box.bottom, box.left : box.right]
-            fluid = (find(_gray(scan, index)[part]) > threshold) & (lung[part] == 0)
+            found_here = find(_gray(scan, index), box)[part]
+            fluid = (found_here > threshold) & (lung[part] == 0)
             merged[part][fluid] = int(Lesion.PLEURAL_EFFUSION)
         masks.append(merged)
     return Mask.on(scan, masks, Lesion)

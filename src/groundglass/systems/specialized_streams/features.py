@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
@@ -78,7 +79,8 @@ class FixedViews(EnhancedPictures):
         Args:
             network: Its body must not change any more.
         """
-        maker = f"{_MADE_AS} {digest_of(network.body)} {self.size_px} {self.views} {self.augment}"
+        body = f"{digest_of(network.body)} {network.standardization}"
+        maker = f"{_MADE_AS} {body} {self.size_px} {self.views} {self.augment}"
         self._features = list(self._described(network, maker))
 
     def _described(self, network: Recognition, maker: str) -> Iterator[Features]:
@@ -112,6 +114,6 @@ def _describe(network: Recognition, gray: Tensor) -> Features:
 
 def _keep(features: Features, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, features)
-    partial.replace(file)
+    with NamedTemporaryFile(dir=file.parent, suffix=".partial", delete=False) as partial:
+        np.save(partial, features)  # runs that share the folder write under names of their own
+    Path(partial.name).replace(file)

@@ -1,7 +1,9 @@
 """Runs of single stages joined to one pipeline: one card, one file of weights."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from safetensors.torch import load_file, save
 
@@ -14,9 +16,10 @@ from groundglass.systems.specialized_streams.network import (
     size_of_stage,
 )
 from groundglass.systems.specialized_streams.training import describe_stages
-from groundglass.weights import load_weights, sha256_of
+from groundglass.weights import load_weights
 
 NAME = "specialized_streams"
+_FILE = "weights.safetensors"
 
 
 def join_runs(runs: Sequence[Path], folder: Path) -> Card:
@@ -48,11 +51,8 @@ def join_runs(runs: Sequence[Path], folder: Path) -> Card:
         )
     stages = build_stages(settings).stages
     content = save({n: v for run in weights for n, v in load_file(run).items()})
-    folder.mkdir(parents=True)
-    file = folder / "weights.safetensors"
-    file.write_bytes(content)
     parts = [card.weights for card in cards if card.weights is not None]
-    first = cards[0]
+    first = next((card for card in cards if "streams_labels" in card.network), cards[0])
     sizes: Stage = "streams" if "streams" in stages else stages[0]
     card = first.model_copy(
         update={
@@ -60,8 +60,8 @@ def join_runs(runs: Sequence[Path], folder: Path) -> Card:
             "size_px": size_of_stage(settings, sizes),
             "metrics": {},
             "weights": Weights(
-                file=file.name,
-                sha256=sha256_of(file),
+                file=_FILE,
+                sha256=sha256(content).hexdigest(),
                 parameters_m=round(sum(part.parameters_m for part in parts), 2),
                 license=" / ".join(dict.fromkeys(part.license for part in parts)),
                 trained_on="; ".join(part.trained_on for part in parts),
@@ -71,7 +71,13 @@ def join_runs(runs: Sequence[Path], folder: Path) -> Card:
         }
     )
     card = describe_stages(card, stages)
-    write_card(card, folder / "card.yaml")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        made = Path(beside) / "joined"
+        made.mkdir()
+        (made / _FILE).write_bytes(content)
+        write_card(card, made / "card.yaml")
+        made.rename(folder)
     return card
 
 

@@ -18,38 +18,49 @@ def kinds_known(lesions: Tensor) -> Tensor:
     return (lesions != UNKNOWN) & (lesions != Lesion.UNSPECIFIED)
 
 
-def presence(lesions: Tensor, labels: tuple[Lesion, ...]) -> tuple[Tensor, Tensor]:
-    """Which manifestations slices show, and of which slices that is known.
+def presence(
+    lesions: Tensor, labels: tuple[Lesion, ...], told: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Which manifestations slices show, and of which that is known.
 
-    A slice with a lesion of unknown kind, or without a mask, tells nothing.
+    A slice without a mask tells nothing, one with a lesion of unknown kind that there is an
+    opacity, and no more.
 
     Args:
         lesions: (batch, row, column).
-        labels: Manifestations in question.
+        labels: Manifestations in question; ``UNSPECIFIED`` stands for any opacity.
+        told: (batch, number of ``Lesion`` less 1) whether masks tell of each at all; of all if
+            ``None``.
 
     Returns:
-        (batch, manifestation) and (batch, 1), both 0 or 1.
+        Twice (batch, manifestation), 0 or 1.
     """
-    shown = torch.stack([(lesions == int(label)).flatten(1).any(1) for label in labels], 1)
-    told = (kinds_known(lesions) | (lesions == UNKNOWN)).flatten(1).all(1)
+    shown = torch.stack([_shows(lesions, label).flatten(1).any(1) for label in labels], 1)
     some = (lesions != UNKNOWN).flatten(1).any(1)
-    return shown.float(), (told & some)[:, None].float()
+    kinds = some & (kinds_known(lesions) | (lesions == UNKNOWN)).flatten(1).all(1)
+    known = torch.stack([some if k is Lesion.UNSPECIFIED else kinds for k in labels], 1)
+    return shown.float(), (known & _of(labels, told, known)).float()
 
 
-def manifestation_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
-    """Binary cross-entropy summed over manifestations, averaged over slices that tell.
+def manifestation_loss(
+    logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...], told: Tensor | None = None
+) -> Tensor:
+    """Binary cross-entropy of each manifestation, averaged over slices that tell of it, summed.
 
     Args:
         logits: (batch, manifestation).
         lesions: (batch, row, column).
-        labels: Manifestations, in the order of the logits.
+        labels: Manifestations, in the order of the logits; ``UNSPECIFIED`` stands for any opacity.
+        told: As for :func:`presence`.
     """
-    shown, known = presence(lesions, labels)
-    loss = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none").sum(1)
-    return (loss * known[:, 0]).sum() / known.sum().clamp_min(1)
+    shown, known = presence(lesions, labels, told)
+    loss = functional.binary_cross_entropy_with_logits(logits, shown, reduction="none")
+    return ((loss * known).sum(0) / known.sum(0).clamp_min(1)).sum()
 
 
-def stream_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
+def stream_loss(
+    logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...], told: Tensor | None = None
+) -> Tensor:
     """Cross-entropy and soft Dice of each manifestation against everything else, summed.
 
     Streams do not weigh on each other: the gradient of one depends on its own channel alone.
@@ -58,13 +69,21 @@ def stream_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> 
         logits: (batch, manifestation, row, column).
         lesions: (batch, row, column).
         labels: Manifestations, in the order of the logits; ``UNSPECIFIED`` stands for any opacity.
+        told: As for :func:`presence`.
     """
     losses = []
+    named = _of(labels, told, torch.ones(len(lesions), len(labels), device=lesions.device) > 0)
     for channel, label in enumerate(labels):
         target, known = _target(lesions[:, None], label)
+        known = known * named[:, channel, None, None, None]
         one = logits[:, channel : channel + 1]
         losses.append(known_bce_loss(one, target, known) + soft_dice_loss(one, target, known))
     return torch.stack(losses).sum()
+
+
+def _of(labels: tuple[Lesion, ...], told: Tensor | None, otherwise: Tensor) -> Tensor:
+    """Which of some manifestations masks tell of, (batch, manifestation)."""
+    return otherwise if told is None else told[:, [int(label) - 1 for label in labels]].bool()
 
 
 def any_opacity_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]) -> Tensor:
@@ -94,7 +113,12 @@ def any_opacity_loss(logits: Tensor, lesions: Tensor, labels: tuple[Lesion, ...]
 
 
 def _target(lesions: Tensor, label: Lesion) -> tuple[Tensor, Tensor]:
+    known = lesions != UNKNOWN if label is Lesion.UNSPECIFIED else kinds_known(lesions)
+    return _shows(lesions, label).float(), known.float()
+
+
+def _shows(lesions: Tensor, label: Lesion) -> Tensor:
+    """Where a mask shows a manifestation, boolean; every opacity counts as unspecified."""
     if label is Lesion.UNSPECIFIED:
-        known = lesions != UNKNOWN
-        return ((lesions > 0) & (lesions <= label) & known).float(), known.float()
-    return (lesions == int(label)).float(), kinds_known(lesions).float()
+        return (lesions > 0) & (lesions <= int(label))
+    return lesions == int(label)

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from groundglass.errors import ConfigError
 from groundglass.labels import Lesion
-from groundglass.networks.encoder import as_color, build_encoder, channels_of
+from groundglass.networks.encoder import (
+    SYMMETRIC,
+    Channels,
+    as_color,
+    build_encoder,
+    channels_of,
+)
 
 Stage = Literal["recognition", "manifestations", "streams"]
 
@@ -36,10 +42,19 @@ class Recognition(nn.Module):
             publication's is ``tu-inception_v3``.
         classes: Number of classes.
         frozen: Whether the body stays as it is, batch statistics included.
+        standardization: Mean and deviation, by channel, of what the body was trained on.
     """
 
-    def __init__(self, body: str, classes: int, *, frozen: bool = False) -> None:
+    def __init__(
+        self,
+        body: str,
+        classes: int,
+        *,
+        frozen: bool = False,
+        standardization: tuple[Channels, Channels] = SYMMETRIC,
+    ) -> None:
         super().__init__()
+        self.standardization = standardization
         self.body = build_encoder(body)
         self.output = nn.Linear(channels_of(self.body)[-1], classes)
         self.features = nn.Identity()  # a place to look at the body's last features
@@ -72,7 +87,7 @@ class Recognition(nn.Module):
         Returns:
             (batch, channel).
         """
-        features: Tensor = self.features(self.body(as_color(gray))[-1])
+        features: Tensor = self.features(self.body(as_color(gray, self.standardization))[-1])
         return features.mean((2, 3))
 
 
@@ -210,6 +225,7 @@ def build_stages(settings: Settings) -> SpecializedStreams:
             str(settings["recognition_body"]),
             len(classes_of(settings)),
             frozen=bool(settings["recognition_frozen"]),
+            standardization=_standardization(settings),
         )
     if "manifestations_filters" in settings:
         manifestations = Manifestations(
@@ -225,6 +241,14 @@ def build_stages(settings: Settings) -> SpecializedStreams:
             decoder_channels=int(cast("int", settings["streams_decoder_channels"])),
         )
     return SpecializedStreams(recognition, manifestations, streams)
+
+
+def _standardization(settings: Settings) -> tuple[Channels, Channels]:
+    """How the body sees gray; weights whose card does not say learned from -1 to 1."""
+    if "recognition_mean" not in settings:
+        return SYMMETRIC
+    mean, deviation = (settings[f"recognition_{part}"] for part in ("mean", "deviation"))
+    return tuple(cast("Channels", mean)), tuple(cast("Channels", deviation))
 
 
 def classes_of(settings: Settings) -> tuple[str, ...]:

@@ -11,11 +11,31 @@ from groundglass.data.augment import AugmentConfig
 from groundglass.data.case import Case
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
 from groundglass.intensity import picture_gray
+from groundglass.labels import OPACITIES, Lesion
 
 CLIP_LIMIT = 2.0
 TILES = (8, 8)
 
 UNKNOWN_CLASS = -1
+
+
+def told(case: Case, label: Lesion) -> bool:
+    """Whether a case tells where a manifestation is and where it is not.
+
+    A mask tells of those that its values name; of ground-glass opacity and consolidation also one
+    of lesions of unknown kind, as where there is no lesion. Of what a mask leaves out, such as an
+    effusion beside marked opacities, nothing is known.
+
+    Args:
+        case: A case, with or without a mask.
+        label: The manifestation; ``UNSPECIFIED`` stands for any opacity.
+    """
+    if case.lesions is None or case.lesions == "none":
+        return case.lesions is not None
+    named = {int(item.partition(":")[2]) for item in case.lesions_values.split()}
+    if label is Lesion.UNSPECIFIED:
+        return bool(named & {int(opacity) for opacity in OPACITIES})
+    return int(label) in named or (label in OPACITIES and int(Lesion.UNSPECIFIED) in named)
 
 
 def enhance(gray: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,8 +60,8 @@ def radiograph_gray(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 class EnhancedPictures(SliceDataset):
     """Slices and radiographs with enhanced contrast; those of one series are augmented alike.
 
-    Items hold ``class`` beside what :class:`SliceDataset` gives: the index of the case's class, or
-    ``UNKNOWN_CLASS``.
+    Items hold two things beside what :class:`SliceDataset` gives: ``class``, the index of the
+    case's class, or ``UNKNOWN_CLASS``; and ``told``, whether the case tells of each of ``Lesion``.
 
     Args:
         cases: Rows of a cohort.
@@ -81,7 +101,8 @@ class EnhancedPictures(SliceDataset):
     def __getitem__(self, draw: Draw | int) -> dict[str, torch.Tensor]:
         """One picture; a training picture is fixed by run seed, epoch and series."""
         index = draw[1] if isinstance(draw, tuple) else draw
-        return {**super().__getitem__(draw), "class": self.class_of(index)}
+        known = torch.tensor([told(self.cases[index], label) for label in Lesion])
+        return {**super().__getitem__(draw), "class": self.class_of(index), "told": known}
 
     def class_of(self, index: int) -> torch.Tensor:
         """Index of a picture's class, or ``UNKNOWN_CLASS``."""

@@ -20,6 +20,7 @@ from groundglass.scan import CTScan, CTSlices, Note, Radiograph, Scan, Source
 from groundglass.systems.card import Card
 from groundglass.systems.slice_segmenter import AS_IT_IS, SliceSegmenter, View
 from groundglass.systems.specialized_streams.effusion import add_effusion
+from groundglass.systems.specialized_streams.losses import presence
 from groundglass.systems.specialized_streams.network import (
     SpecializedStreams,
     Stage,
@@ -30,7 +31,7 @@ from groundglass.systems.specialized_streams.network import (
     size_of_stage,
     thresholds_of,
 )
-from groundglass.systems.specialized_streams.pictures import enhance, radiograph_gray
+from groundglass.systems.specialized_streams.pictures import enhance, radiograph_gray, told
 from groundglass.systems.system import Progress
 
 _LESION, _DENSE, _EFFUSION = range(3)
@@ -38,6 +39,15 @@ _BATCH = 8
 _LEAST_LUNG = 0.02
 """A slice counts for the class of a volume where this share of it is lung."""
 
+
+_SUREST_SHARE = 20
+"""One slice in so many, the surest ones, tells whether a scan shows a manifestation."""
+
+_SINGLE_SLICES = Note(
+    "single-slices",
+    "A manifestation is as probable as on the surest twentieth of the slices, in the mean; the "
+    "threshold from which it counts as shown was chosen on single slices.",
+)
 
 _LEARNED_SOURCES = Note(
     "sources",
@@ -51,7 +61,8 @@ class Predictor(SliceSegmenter):
 
     Streams are joined by a rule: inside the lungs a pixel is lesion where a stream of an opacity is
     surer than the card's threshold, and of the kind whose stream is surest. Pleural effusion lies
-    outside the lungs, where no opacity is looked for, so the two never meet.
+    outside the lungs, where no opacity is looked for, so the two never meet. A stream of one
+    opacity alone gives its own label.
     """
 
     lesion = _LESION
@@ -59,8 +70,10 @@ class Predictor(SliceSegmenter):
 
     def __init__(self, card: Card, weights: Path, device: str = "cpu") -> None:
         self._labels = labels_of(card.network, "streams") if _has(card, "streams") else ()
-        told = {Lesion.GROUND_GLASS, Lesion.CONSOLIDATION} <= set(self._labels)
-        self.consolidation = _DENSE if told else None
+        kinds = {Lesion.GROUND_GLASS, Lesion.CONSOLIDATION} <= set(self._labels)
+        self.consolidation = _DENSE if kinds else None
+        opacities = [label for label in self._labels if label is not Lesion.PLEURAL_EFFUSION]
+        self._only = opacities[0] if len(opacities) == 1 else Lesion.UNSPECIFIED
         super().__init__(card, weights, device)
 
     def build(self, card: Card) -> nn.Module:
@@ -77,6 +90,15 @@ class Predictor(SliceSegmenter):
             view: How the network sees them.
         """
         return super().outputs(((frame, enhance(gray)) for frame, gray in inputs), view)
+
+    def see_slice(self, hu: NDArray[np.int16], box: Box) -> tuple[Frame, NDArray[np.float32]]:
+        """Frame and gray of a slice, which stays whole: its contrast is enhanced on its own grid.
+
+        Args:
+            hu: Hounsfield units, (row, column).
+            box: Part of the slice that fills the input.
+        """
+        return Frame.fit(box, hu.shape, self.card.size_px), window_hu(hu)
 
     def probabilities(self, gray: Tensor) -> Tensor:
         """Chance of any opacity; then that it is consolidation; then of effusion.
@@ -113,13 +135,17 @@ class Predictor(SliceSegmenter):
         return add_effusion(scan, lungs, opacities, self._effusion, self.card.lesion_threshold)
 
     def kind_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """What the streams of ground-glass opacity and consolidation say, each by itself.
+        """Chances of ground-glass opacity and of consolidation on a whole picture.
+
+        Streams answer each by itself: a pixel has the chance of its surest stream and none of the
+        other kind, as its label has when streams are joined. So a kind is more probable than
+        nothing only where a stream says so.
 
         Args:
             pixels: Picture, (row, column), 0 to 255.
 
         Returns:
-            (2, row, column), 0 to 1; ``None`` where these weights tell no kinds.
+            (2, row, column), adding up to at most 1; ``None`` where these weights tell no kinds.
         """
         if self.consolidation is None:
             return None
@@ -128,7 +154,9 @@ class Predictor(SliceSegmenter):
         with torch.inference_mode():
             chances = self.network(gray, "streams").sigmoid()[0].float().cpu().numpy()
         wanted = (Lesion.GROUND_GLASS, Lesion.CONSOLIDATION)
-        return np.stack([frame.restore(chances[self._labels.index(kind)]) for kind in wanted])
+        said = np.stack([frame.restore(chances[self._labels.index(kind)]) for kind in wanted])
+        surest = said.argmax(0) == np.arange(len(wanted))[:, None, None]
+        return np.where(surest, said, np.float32(0))
 
     def classify(
         self,
@@ -155,10 +183,9 @@ class Predictor(SliceSegmenter):
         said = self._classify("recognition", scan, lungs, progress)
         if self.network.manifestations is None or isinstance(scan, Radiograph):
             return said
-        limits = self.manifestation_thresholds()
-        found = self.find_manifestations(scan, lungs).probabilities
-        signs = tuple(Manifestation(name, p, limits[name]) for name, p in found.items())
-        return replace(said, manifestations=signs)
+        found = self.find_manifestations(scan, lungs)
+        notes = (*said.notes, *found.notes)
+        return replace(said, manifestations=found.manifestations, notes=notes)
 
     def find_manifestations(
         self,
@@ -166,7 +193,7 @@ class Predictor(SliceSegmenter):
         lungs: Mask | None = None,
         progress: Progress | None = None,
     ) -> Classification:
-        """Which manifestations a CT shows, each by itself: that of its surest slice.
+        """Which manifestations a CT shows, each by itself: the mean of its surest slices.
 
         Args:
             scan: CT volume or pictures.
@@ -180,7 +207,11 @@ class Predictor(SliceSegmenter):
             raise NotMeasurableError(
                 "a radiograph", "CT slices, on which manifestations were learned; give a CT"
             )
-        return self._classify("manifestations", scan, lungs, progress)
+        found = self._classify("manifestations", scan, lungs, progress)
+        limits = self.manifestation_thresholds()
+        signs = tuple(Manifestation(n, p, limits[n]) for n, p in found.probabilities.items())
+        notes = (_SINGLE_SLICES,) if _count(scan) > 1 else ()
+        return replace(found, manifestations=signs, notes=notes)
 
     def manifestation_thresholds(self) -> dict[str, float]:
         """Probability from which each manifestation counts as there."""
@@ -200,11 +231,13 @@ class Predictor(SliceSegmenter):
             groups = cohort_labels_of(self.card.network)
             shown = {name: case.label in labels for name, labels in groups.items()}
             return shown if any(shown.values()) else None
-        lesions = case.read_lesions()
-        if lesions is None or (lesions == Lesion.UNSPECIFIED).any():
+        labels, lesions = labels_of(self.card.network, "manifestations"), case.read_lesions()
+        if lesions is None or not all(told(case, label) for label in labels):
             return None
-        labels = labels_of(self.card.network, "manifestations")
-        return {label.title: bool((lesions == label).any()) for label in labels}
+        shown, known = presence(torch.from_numpy(lesions)[None], labels)
+        if not known.all():
+            return None
+        return {k.title: bool(there) for k, there in zip(labels, shown[0], strict=True)}
 
     def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool] | None:
         """Probabilities of a picture of a cohort, what they say is there, and whether it is one.
@@ -272,7 +305,8 @@ class Predictor(SliceSegmenter):
             if progress is not None:
                 progress(min(1.0, (start + _BATCH) / len(shown)))
         by_shown = np.concatenate(rows)
-        whole = by_shown.mean(0) if exclusive else by_shown.max(0)
+        surest = max(1, len(by_shown) // _SUREST_SHARE)
+        whole = (by_shown if exclusive else np.sort(by_shown, 0)[-surest:]).mean(0)
         names = classes_of(self.card.network) if exclusive else self._titles()
         assert self.card.weights is not None
         return Classification(
@@ -287,8 +321,15 @@ class Predictor(SliceSegmenter):
     def _titles(self) -> tuple[str, ...]:
         return tuple(label.title for label in labels_of(self.card.network, "manifestations"))
 
-    def _effusion(self, gray: NDArray[np.float32]) -> NDArray[np.float32]:
-        frame = Frame.fit(Box.whole(gray.shape), gray.shape, self.card.size_px)
+    def _label(self, found: NDArray[np.bool_], dense: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        if self.consolidation is not None:
+            return super()._label(found, dense)
+        if self._only is Lesion.GROUND_GLASS:
+            found = found & ~dense  # lung that holds no air to speak of
+        return found.astype(np.uint8) * np.uint8(self._only)
+
+    def _effusion(self, gray: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+        frame = Frame.fit(box, gray.shape, self.card.size_px)
         return frame.restore(next(self.outputs([(frame, gray)]))[_EFFUSION])
 
     def _batch(self, grays: list[NDArray[np.float32]], size_px: tuple[int, int]) -> Tensor:

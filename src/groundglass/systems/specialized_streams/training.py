@@ -1,24 +1,23 @@
 """How each stage of the pipeline is trained: one run for one stage."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from groundglass.data.case import Case
 from groundglass.data.slices import EpochSampler
-from groundglass.errors import CohortError
 from groundglass.labels import Lesion
 from groundglass.metrics.classification import Answers, best_threshold
 from groundglass.metrics.segmentation import Overlap
 from groundglass.networks.encoder import start_encoder
 from groundglass.systems.card import Card
+from groundglass.systems.specialized_streams.config import Config, names_kinds
 from groundglass.systems.specialized_streams.features import FixedViews
 from groundglass.systems.specialized_streams.losses import (
     any_opacity_loss,
@@ -38,7 +37,7 @@ from groundglass.systems.specialized_streams.pictures import (
     EnhancedPictures,
     EqualSampler,
 )
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
 
@@ -49,128 +48,6 @@ STRUCTURES = {
     Lesion.PLEURAL_EFFUSION: "pleural_effusion",
 }
 """Name of each manifestation in metrics."""
-
-
-class Config(RunConfig):
-    """Settings of the three stages.
-
-    Attributes:
-        stage: What this run trains.
-        encoder: Body of the recognition, or encoder of the streams.
-        encoder_weights: ``imagenet`` (downloaded), ``none``, or a safetensors file.
-        frozen: Whether the body of the recognition stays as it is; the publication's way.
-        views: Fixed views of each picture that the recognition learns from: a frozen body looks at
-            each of them once. With 0 every draw is a new view.
-        cache: Folder where what the body made of views is kept for other runs.
-        classes: Labels of the cohort by class; cases of other labels are left out.
-        modalities: What the recognition learns from: ``radiograph``, ``ct``, or ``both``, which
-            are then shown equally often, as the classes are.
-        labels: Numbers of the manifestations, of ``Lesion``: 1 ground-glass opacity,
-            2 consolidation, 3 any opacity, 4 pleural effusion.
-        kinds_weight: How much more often a slice is drawn whose mask names the manifestation of all
-            that it shows, where streams also learn from masks that do not.
-        any_opacity: Whether a lesion of unknown manifestation teaches the streams that one of them
-            has to see it, whichever.
-        filters: Kernels of each convolution of the manifestation network.
-        shared: Whether one network finds all manifestations, in place of one for each.
-        decoder_channels: Channels of DeepLab's decoder.
-    """
-
-    stage: Stage = "streams"
-    encoder: str = "mobilenet_v2"
-    encoder_weights: str = "imagenet"
-    frozen: bool = True
-    views: int = Field(default=0, ge=0)
-    cache: Path | None = None
-    classes: dict[str, tuple[str, ...]] = Field(default={})
-    modalities: Literal["radiograph", "ct", "both"] = "both"
-    labels: tuple[Lesion, ...] = Field(
-        default=(Lesion.GROUND_GLASS, Lesion.CONSOLIDATION), min_length=1
-    )
-    kinds_weight: float = Field(default=1.0, gt=0.0)
-    any_opacity: bool = False
-    filters: tuple[int, ...] = (16, 32, 64, 64)
-    shared: bool = False
-    decoder_channels: int = 256
-
-    @model_validator(mode="after")
-    def _views_are_of_a_frozen_body(self) -> Self:
-        if self.views and not (self.stage == "recognition" and self.frozen):
-            raise ValueError(
-                f"views of {self.views} for a body that learns, expected a frozen one in stage "
-                "'recognition'; set views=0"
-            )
-        return self
-
-    def network_settings(self) -> dict[str, NetworkSetting]:
-        """Everything that shapes the network of the stage."""
-        numbers = [int(label) for label in self.labels]
-        stages: dict[Stage, dict[str, NetworkSetting]] = {
-            "recognition": {
-                "body": self.encoder,
-                "classes": " | ".join(self.classes),
-                "cohort_labels": " | ".join("; ".join(of) for of in self.classes.values()),
-                "frozen": self.frozen,
-                "modalities": self.modalities,
-            },
-            "manifestations": {
-                "labels": numbers,
-                "filters": list(self.filters),
-                "thresholds": [50] * len(numbers),
-            },
-            "streams": {
-                "encoder": self.encoder,
-                "labels": numbers,
-                "shared": self.shared,
-                "decoder_channels": self.decoder_channels,
-            },
-        }
-        settings = {"size_px": list(self.size_px), **stages[self.stage]}
-        return {f"{self.stage}_{name}": value for name, value in settings.items()}
-
-    def class_numbers(self) -> Mapping[str, int]:
-        """Index of the class by the cohort's label."""
-        return {
-            label: index for index, labels in enumerate(self.classes.values()) for label in labels
-        }
-
-    def usable(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases that the stage can learn from.
-
-        Raises:
-            CohortError: If there is none.
-        """
-        kept = self.known(cases)
-        if not kept:
-            raise CohortError(
-                f"found no case among {len(cases)} that stage '{self.stage}' can learn from, "
-                "expected pictures with a class of the settings, or with a mask of lesions; "
-                "check the tables, classes and modalities"
-            )
-        return kept
-
-    def known(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases of which is known what the stage tells."""
-        if self.stage == "recognition":
-            wanted = {"ct", "radiograph"} if self.modalities == "both" else {self.modalities}
-            known = self.class_numbers()
-            kept = [c for c in cases if c.modality in wanted and c.label in known]
-        else:
-            kept = [c for c in cases if c.modality == "ct" and c.lesions is not None]
-        if self.stage == "manifestations":
-            kept = [case for case in kept if not _hides_kinds(case)]
-        return kept
-
-
-def _hides_kinds(case: Case) -> bool:
-    """Whether the mask of a case may hold lesions of unknown manifestation."""
-    meanings = {item.partition(":")[2] for item in case.lesions_values.split()}
-    return str(int(Lesion.UNSPECIFIED)) in meanings
-
-
-def _names_kinds(case: Case) -> bool:
-    """Whether the mask of a case shows lesions and names the manifestation of each."""
-    return case.lesions not in (None, "none") and not _hides_kinds(case)
 
 
 def build_network(config: Config) -> SpecializedStreams:
@@ -202,10 +79,11 @@ class Module(SystemModule):
         """Augmented pictures with enhanced contrast; in recognition every group equally often."""
         assert isinstance(config, Config)
         kept = config.usable(cases)
+        config.refuse_unlearnable(kept)
         classes = config.class_numbers()
-        told = [config.kinds_weight if _names_kinds(case) else 1.0 for case in kept]
+        weights = [config.kinds_weight if names_kinds(case) else 1.0 for case in kept]
         sampler = EpochSampler(
-            kept, config.draws_per_epoch, config.seed, config.healthy_weight, told
+            kept, config.draws_per_epoch, config.seed, config.healthy_weight, weights
         )
         if config.stage == "recognition":
             groups = [(case.modality, classes[case.label]) for case in kept]
@@ -273,15 +151,15 @@ class Module(SystemModule):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of the stage."""
-        logits = self.logits(batch)
+        logits, labels = self.logits(batch), self.config.labels
         if self.config.stage == "recognition":
             loss = functional.cross_entropy(logits, batch["class"], ignore_index=UNKNOWN_CLASS)
         elif self.config.stage == "manifestations":
-            loss = manifestation_loss(logits, batch["lesions"], self.config.labels)
+            loss = manifestation_loss(logits, batch["lesions"], labels, batch.get("told"))
         else:
-            loss = stream_loss(logits, batch["lesions"], self.config.labels)
+            loss = stream_loss(logits, batch["lesions"], labels, batch.get("told"))
             if self.config.any_opacity:
-                loss = loss + any_opacity_loss(logits, batch["lesions"], self.config.labels)
+                loss = loss + any_opacity_loss(logits, batch["lesions"], labels)
         return {"loss": loss}
 
     def on_validation_epoch_start(self) -> None:
@@ -297,12 +175,13 @@ class Module(SystemModule):
             self._answers.append(self.answers(batch))
 
     def answers(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities and truth, (case, class or manifestation), and whether it is known."""
+        """Probabilities, truth, and whether it is known, each (case, class or manifestation)."""
         logits = self.logits(batch).float().cpu()
         if self.config.stage == "recognition":
-            true = functional.one_hot(batch["class"].cpu().clamp_min(0), logits.shape[1])
-            return logits.softmax(1), true.float(), (batch["class"].cpu() >= 0)[:, None]
-        shown, known = presence(batch["lesions"].cpu(), self.config.labels)
+            number = batch["class"].cpu()
+            true = functional.one_hot(number.clamp_min(0), logits.shape[1])
+            return logits.softmax(1), true, (number >= 0)[:, None].expand_as(true)
+        shown, known = presence(batch["lesions"].cpu(), self.config.labels, _told(batch))
         return logits.sigmoid(), shown, known
 
     def on_validation_epoch_end(self) -> None:
@@ -310,19 +189,20 @@ class Module(SystemModule):
         if self.config.stage == "streams":
             super().on_validation_epoch_end()
             return
-        probability, true = known_answers(self._answers)
+        probability, true, known = known_answers(self._answers)
         if self.config.stage == "recognition":
             said = functional.one_hot(
                 torch.from_numpy(probability).argmax(1), probability.shape[1]
             ).numpy()
         else:
             said = probability >= 0.5
-        counts = [Answers.of(s > 0, t) for s, t in zip(said.T, true.T, strict=True)]
+        told = [k for k in range(true.shape[1]) if known[:, k].any()]
+        counts = [Answers.of(said[known[:, k], k] > 0, true[known[:, k], k]) for k in told]
         sensitivities = [c.sensitivity for c in counts if not np.isnan(c.sensitivity)]
         f1 = [0.0 if np.isnan(c.f1) else c.f1 for c in counts]
-        right = float(np.mean((said > 0) == true))
+        right = float(np.mean(((said > 0) == true)[known]))
         if self.config.stage == "recognition":
-            right = float(np.mean(said[true]))
+            right = float(np.mean(said[true & known]))
             self.log("val/balanced_accuracy", float(np.mean(sensitivities)), sync_dist=True)
         self.log("val/accuracy", right, sync_dist=True)
         self.log("val/f1", float(np.mean(f1)), sync_dist=True)
@@ -330,26 +210,35 @@ class Module(SystemModule):
     def overlaps(self, batch: Batch) -> list[dict[str, Overlap]]:
         """Overlaps of each manifestation, and of all of them together, for each case."""
         found = (self.network(batch["gray"]) > 0).cpu().numpy()
-        told = kinds_known(batch["lesions"]).flatten(1).all(1).tolist()
+        told = _told(batch)
+        kinds = kinds_known(batch["lesions"]).flatten(1).all(1).tolist()
         rows = []
-        for masks, true, kinds in zip(found, batch["lesions"].cpu().numpy(), told, strict=True):
-            opacity = [label is not Lesion.PLEURAL_EFFUSION for label in self.config.labels]
-            lesion = (true > 0) & (true <= Lesion.UNSPECIFIED)
-            row = {"lesion": Overlap.of(masks[opacity].any(0), lesion)}
-            for mask, label in zip(masks, self.config.labels, strict=True):
-                if kinds and label is not Lesion.UNSPECIFIED:
+        for index, true in enumerate(batch["lesions"].cpu().numpy()):
+            row = {}
+            if told is None or told[index, int(Lesion.UNSPECIFIED) - 1]:
+                opacity = [label is not Lesion.PLEURAL_EFFUSION for label in self.config.labels]
+                lesion = (true > 0) & (true <= Lesion.UNSPECIFIED)
+                row["lesion"] = Overlap.of(found[index][opacity].any(0), lesion)
+            for mask, label in zip(found[index], self.config.labels, strict=True):
+                named = told is None or bool(told[index, int(label) - 1])
+                if kinds[index] and named and label is not Lesion.UNSPECIFIED:
                     row[STRUCTURES[label]] = Overlap.of(mask, true == int(label))
             rows.append(row)
         return rows
 
 
+def _told(batch: Batch) -> Tensor | None:
+    """Which manifestations the masks of a batch tell of; ``None`` where they tell of all."""
+    return batch["told"].cpu() if "told" in batch else None
+
+
 def known_answers(
     answers: Sequence[tuple[Tensor, Tensor, Tensor]],
-) -> tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Probabilities and truth, (case, class), of the cases whose truth is known."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Probabilities, truth, and where it is known, (case, class); cases of which nothing is go."""
     probability, true, known = (torch.cat(parts) for parts in zip(*answers, strict=True))
-    kept = known[:, 0] > 0
-    return probability[kept].numpy(), (true[kept] > 0).numpy()
+    kept = (known > 0).any(1)
+    return probability[kept].numpy(), (true[kept] > 0).numpy(), (known[kept] > 0).numpy()
 
 
 def settle(module: Module, card: Card, cases: Sequence[Case]) -> Card:
@@ -365,9 +254,10 @@ def settle(module: Module, card: Card, cases: Sequence[Case]) -> Card:
         module.eval()
         with torch.inference_mode():
             answers = [module.answers(b) for b in module.val_data(module.config, cases)]
-        probability, true = known_answers(answers)
+        probability, true, known = known_answers(answers)
         percents = [
-            round(100 * best_threshold(p, t)) for p, t in zip(probability.T, true.T, strict=True)
+            round(100 * best_threshold(p[k], t[k]))
+            for p, t, k in zip(probability.T, true.T, known.T, strict=True)
         ]
         settings = {**card.network, "manifestations_thresholds": percents}
         card = card.model_copy(update={"network": settings})
