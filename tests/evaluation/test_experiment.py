@@ -207,6 +207,16 @@ def test_a_start_that_is_trained_anew_is_measured_anew(
     assert evaluation["weights_sha256"] == sha256_of(weights)
 
 
+def test_a_finished_run_does_not_need_its_start(calls: Calls, tmp_path: Path) -> None:
+    wanted: dict[str, Any] = {"rows": ["plain", "started"], "data": ["small"], "seeds": [0]}
+    calls.weights = b"first"
+    carry_out(tmp_path, chain_of_rows(), **wanted)
+    shutil.rmtree(tmp_path / "runs" / "plan-plain-small-seed0")
+    (tmp_path / "results" / "trial-plan-started-small-seed0.json").unlink()
+    assert carry_out(tmp_path, chain_of_rows(), **wanted) == ["started 0"]
+    assert len(calls.trained) == 2
+
+
 def test_the_settings_of_the_machine_hold_for_a_resumed_run(calls: Calls, tmp_path: Path) -> None:
     trials = list_trials(make_plan(), rows=["plain"], data=["small"], seeds=[0])
     folder = tmp_path / "runs" / trials[0].name

@@ -74,7 +74,8 @@ class Experiment:
             ConfigError: If a cohort has no table, or a run was made for another order.
         """
         unfinished = [trial for trial in trials if _missing_tests(trial, self._stored(trial))]
-        wanted = self._with_starts_to_renew(unfinished)
+        in_order = [one for trial in unfinished for one in (*self._starts_to_renew(trial), trial)]
+        wanted = list({trial.name: trial for trial in in_order}.values())
         self._need_tables(wanted)
         # read before the long work, so that a fault in one shows at once
         names = sorted({test.cohort for trial in wanted for test in trial.data.tests})
@@ -109,19 +110,17 @@ class Experiment:
         file = Run(self.runs / trial.name).weights
         return sha256_of(file) if file.is_file() else None
 
-    def _with_starts_to_renew(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Trials, each after what it starts from with a result of weights that its run has not."""
-        wanted: dict[str, Trial] = {}
-        for trial in trials:
-            chain = [trial]
-            while (start := chain[0].start) is not None:
-                chain.insert(0, start)
-            for start in chain[:-1]:
-                stored, weights = self._stored(start), self._weights(start)
-                if stored and any(one.weights_sha256 != weights for one in stored.evaluations):
-                    wanted.setdefault(start.name, start)
-            wanted.setdefault(trial.name, trial)
-        return list(wanted.values())
+    def _starts_to_renew(self, trial: Trial) -> list[Trial]:
+        """What a trial stands on, where its result is, or may come to be, of other weights."""
+        start = trial.start
+        if start is None:
+            return []
+        found = self._starts_to_renew(start)
+        stored, weights = self._stored(start), self._weights(start)
+        gone = weights is None and _is_finished(self.runs / trial.name, trial.order)
+        if stored is None or gone or all(o.weights_sha256 == weights for o in stored.evaluations):
+            return found
+        return [*found, start]
 
     def _stored_of_run(self, trial: Trial, tell: Tell | None) -> TrialResult | None:
         """The stored result of a trained trial, as far as it is of the weights of its run."""
@@ -161,12 +160,12 @@ class Experiment:
         Raises:
             ConfigError: If the folder holds a run that was made for another order.
         """
-        start = trial.start
-        started = None if start is None else self.train(start, tell)
         folder = self.runs / trial.name
         order = trial.order
         if _is_finished(folder, order):
             return folder
+        start = trial.start
+        started = None if start is None else self.train(start, tell)
         settings = [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
         if trial.row.weights_of is not None:
             assert started is not None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader
 
 from groundglass.data.cohort import Case
 from groundglass.systems.card import read_card
-from groundglass.training.module import SystemModule
 from groundglass.weights import load_weights
+
+if TYPE_CHECKING:  # a shipped system is measured without what trains
+    from groundglass.training.module import SystemModule
 
 
 def split_loss(run: Path, cases: Sequence[Case], device: str = "cpu") -> float | None:
@@ -46,7 +48,7 @@ def split_loss(run: Path, cases: Sequence[Case], device: str = "cpu") -> float |
 
 
 @torch.inference_mode()
-def _mean_loss(module: SystemModule, data: DataLoader[Any], device: str) -> float:
+def _mean_loss(module: "SystemModule", data: DataLoader[Any], device: str) -> float:
     total, count = 0.0, 0
     for number, batch in enumerate(data):
         drawn = np.random.SeedSequence((module.config.seed, number)).generate_state(1)
