@@ -130,5 +130,5 @@ def test_the_page_shows_what_is_stored(tmp_path: Path) -> None:
     page = (tmp_path / "B.md").read_text()
     assert "| phantoms | test | 2 | 4 | lesion | 0.812 (0.700 to 0.900), sd 0.050 |" in page
     assert "Inf-Net" not in page
-    assert "- phantoms, test, lesion: p1 0.750, p2 0.875" in page
+    assert "- `baseline_unet`, phantoms, test, lesion: p1 0.750, p2 0.875" in page
     assert "Speed" not in page
