@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import Tensor
-from torchvision.models.detection.roi_heads import project_masks_on_boxes
 
 from groundglass.errors import ConfigError
 from groundglass.systems.card import home
@@ -172,43 +171,6 @@ def test_the_mask_branch_keeps_the_size_and_stands_no_regions() -> None:
     branch = TinyUnet(6, 4).eval()
     assert branch(torch.rand(3, 6, 16, 16)).shape == (3, 4, 16, 16)
     assert branch(torch.rand(0, 6, 16, 16)).shape == (0, 4, 16, 16)
-
-
-def disk(diameter: float, row: float, column: float) -> Tensor:
-    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(96), indexing="ij")
-    return (rows - row) ** 2 + (columns - column) ** 2 <= (diameter / 2) ** 2
-
-
-def ideal(true: Tensor, side: int = 32) -> Instances:
-    """What a branch gives that has learned its targets to perfection."""
-    (target,) = find_targets(true[None], smallest_px=1)
-    small = project_masks_on_boxes(target["masks"], target["boxes"], torch.tensor([0]), side)
-    return Instances(target["boxes"], torch.ones(1), small[:, None], (64, 96))
-
-
-@pytest.mark.parametrize("diameter", [4, 5, 8, 13, 30])
-def test_a_mask_learned_to_perfection_is_the_lesion(diameter: float) -> None:
-    true = disk(diameter, 30, 40)
-    found = ideal(true).masks[0] > 0.5
-    assert (found & true).sum() / (found | true).sum() > 0.99
-
-
-def test_masks_end_at_the_border_of_the_slice() -> None:
-    true = disk(20, 2, 94)
-    found = ideal(true).masks[0] > 0.5
-    assert (found & true).sum() / (found | true).sum() > 0.99
-
-
-def test_a_mask_on_the_slice_lies_where_the_slice_shows_the_lesion() -> None:
-    on_slice = torch.nn.functional.interpolate(
-        disk(8, 30, 40)[None, None].float(), scale_factor=2, mode="bilinear"
-    )[0, 0]
-    # pixel i of a slice twice as large has its center at i / 2 - 1 / 4 on the input
-    found = ideal(disk(8, 30, 40)).mask_on(0, (0.5, 0.5), (-0.25, -0.25), (128, 192)) > 0.5
-    true = on_slice > 0.5
-    assert (found & true).sum() / (found | true).sum() > 0.85
-    rows, columns = found.nonzero().float().mean(0).tolist()
-    assert (rows, columns) == pytest.approx((60.5, 80.5), abs=0.6)
 
 
 def test_proposals_between_the_overlaps_teach_nothing() -> None:

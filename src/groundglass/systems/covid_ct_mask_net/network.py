@@ -17,6 +17,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from groundglass.labels import Lesion
+from groundglass.networks.instance_masks import paste_masks
 from groundglass.systems.covid_ct_mask_net.backbone import Backbone
 from groundglass.systems.covid_ct_mask_net.ranked import ModuleS, Ranked, ranked_boxes
 from groundglass.systems.covid_ct_mask_net.settings import Kinds, NetworkConfig
@@ -58,6 +59,20 @@ class FramedInput(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvisio
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
         """The slice as it is: its frame has given it the size."""
         return image, target
+
+    def postprocess(
+        self,
+        result: list[dict[str, Tensor]],
+        image_shapes: list[tuple[int, int]],  # noqa: ARG002
+        original_image_sizes: list[tuple[int, int]],
+    ) -> list[dict[str, Tensor]]:
+        """Masks on the slice; boxes are on it already. Training finds nothing."""
+        if self.training:
+            return result
+        for found, size_px in zip(result, original_image_sizes, strict=True):
+            if "masks" in found:
+                found["masks"] = paste_masks(found["masks"], found["boxes"], size_px)[:, None]
+        return result
 
 
 class LesionRcnn(MaskRCNN):  # type: ignore[misc]  # torchvision has no types

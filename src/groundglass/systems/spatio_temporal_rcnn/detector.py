@@ -5,11 +5,9 @@ Mask R-CNN: He et al. 2017, doi:10.1109/ICCV.2017.322.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -20,6 +18,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import MultiScaleRoIAlign
 
 from groundglass.metrics.instances import connected_lesions
+from groundglass.networks.instance_masks import paste_masks
 from groundglass.systems.spatio_temporal_rcnn.blocks import TinyUnet
 
 Target = dict[str, Tensor]
@@ -54,50 +53,7 @@ class Instances:
     @property
     def masks(self) -> Tensor:
         """Probability on the input, (N, row, column), 0 outside the box."""
-        whole = self.small_masks.new_zeros(len(self.boxes), *self.size_px)
-        for number in range(len(whole)):
-            whole[number] = self.mask_on(number, (1.0, 1.0), (0.0, 0.0), self.size_px)
-        return whole
-
-    def mask_on(
-        self,
-        number: int,
-        scale: tuple[float, float],
-        offset: tuple[float, float],
-        shape: tuple[int, int],
-    ) -> Tensor:
-        """Probability of one instance on another grid, (row, column), 0 outside its box.
-
-        The small mask is laid where training took it from: torchvision cuts the targets of masks
-        out with pixel centers at whole numbers, and its boxes end one past the last pixel. Its own
-        way to paste masks is half a pixel off from that and makes them up to a pixel too wide.
-
-        Args:
-            number: Which instance.
-            scale: Pixels of the input to a pixel of the grid, (x, y).
-            offset: Where the grid's first pixel center lies on the input, (x, y).
-            shape: (row, column) of the grid.
-        """
-        whole = self.small_masks.new_zeros(shape)
-        left, top, right, bottom = self.boxes[number].tolist()
-        spans, places = [], []
-        for low, high, step, start, count in (
-            (top, bottom, scale[1], offset[1], shape[0]),
-            (left, right, scale[0], offset[0], shape[1]),
-        ):
-            first = max(ceil((low - 0.5 - start) / step), 0)
-            end = min(ceil((high - 0.5 - start) / step), count)
-            if first >= end:
-                return whole
-            pixels = torch.arange(first, end, device=whole.device) * step + start
-            spans.append(slice(first, end))
-            places.append((pixels - low) / (high - low) * 2 - 1)
-        rows, columns = torch.meshgrid(places[0], places[1], indexing="ij")
-        where = torch.stack([columns, rows], -1)[None].to(self.small_masks.dtype)
-        small = self.small_masks[number][None]
-        laid = functional.grid_sample(small, where, padding_mode="border", align_corners=False)
-        whole[spans[0], spans[1]] = laid[0, 0]
-        return whole
+        return paste_masks(self.small_masks, self.boxes, self.size_px)
 
     def lesion(self, least_score: float) -> Tensor:
         """Probability of lesion, (row, column): the largest of all masks that are sure enough."""

@@ -19,6 +19,7 @@ from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.metrics.instances import Instance, as_instances
+from groundglass.networks.instance_masks import lay_mask
 from groundglass.scan import CTScan, Scan
 from groundglass.systems.card import Card
 from groundglass.systems.overlapping import keep_apart
@@ -264,9 +265,9 @@ class Predictor(SliceSegmenter):
         linear, offset = seen.frame.matrix[:, :2], seen.frame.matrix[:, 2]
         scale, start = (linear[0, 0], linear[1, 1]), (offset[0], offset[1])
         restored = []
-        for number, (box, score) in enumerate(zip(found.boxes, found.scores, strict=True)):
+        for box, score, small in zip(found.boxes, found.scores, found.small_masks, strict=True):
             if score >= least_score:
-                pixels = found.mask_on(number, scale, start, seen.frame.shape).numpy() > 0.5
+                pixels = lay_mask(small, box, scale, start, seen.frame.shape).numpy() > 0.5
                 restored.append(Instance(_on_slice(box.tolist(), seen.frame), float(score), pixels))
         return restored
 
