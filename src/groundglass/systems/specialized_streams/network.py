@@ -248,7 +248,8 @@ def _standardization(settings: Settings) -> tuple[Channels, Channels]:
     if "recognition_mean" not in settings:
         return SYMMETRIC
     mean, deviation = (settings[f"recognition_{part}"] for part in ("mean", "deviation"))
-    return tuple(cast("Channels", mean)), tuple(cast("Channels", deviation))
+    as_channels = tuple(cast("list[float]", mean)), tuple(cast("list[float]", deviation))
+    return cast("tuple[Channels, Channels]", as_channels)
 
 
 def classes_of(settings: Settings) -> tuple[str, ...]:

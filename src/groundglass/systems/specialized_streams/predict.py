@@ -229,8 +229,8 @@ class Predictor(SliceSegmenter):
         """
         if "recognition" in self.network.stages:
             groups = cohort_labels_of(self.card.network)
-            shown = {name: case.label in labels for name, labels in groups.items()}
-            return shown if any(shown.values()) else None
+            classes = {name: case.label in labels for name, labels in groups.items()}
+            return classes if any(classes.values()) else None
         labels, lesions = labels_of(self.card.network, "manifestations"), case.read_lesions()
         if lesions is None or not all(told(case, label) for label in labels):
             return None
