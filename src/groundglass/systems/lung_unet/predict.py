@@ -75,9 +75,7 @@ class Predictor:
             found["both"] = fuse_views(found["axial"], found["sagittal"])
         return found
 
-    def _from_head_to_feet(
-        self, gray: NDArray[np.float32], slice_px: float
-    ) -> NDArray[np.float32]:
+    def _from_head_to_feet(self, gray: NDArray[np.float32], slice_px: float) -> NDArray[np.float32]:
         """Views from the side turned as those of training, whose series run from feet to head."""
         assert self.network.sagittal is not None
         return self._from_the_side(self.network.sagittal, gray[::-1], slice_px)[::-1]
