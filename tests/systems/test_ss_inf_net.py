@@ -27,7 +27,7 @@ from groundglass.systems.ss_inf_net.losses import (
     kinds_loss,
     segmentation_loss,
 )
-from groundglass.systems.ss_inf_net.network import InfNet
+from groundglass.systems.ss_inf_net.network import InfNet, kind_chances
 from groundglass.systems.ss_inf_net.training import Config, Module, build_network
 from groundglass.training.train import train
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
@@ -267,6 +267,16 @@ def test_both_stages_make_a_system_that_tells_kinds(
         alone.lesion_probability(picture),  # type: ignore[attr-defined]
         both.lesion_probability(picture),  # type: ignore[attr-defined]
     )
+
+
+def test_chances_of_the_kinds_add_up_to_at_most_one_and_keep_their_order() -> None:
+    logits = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 4
+    chances = kind_chances(logits)
+    background = 1 - chances.sum(1, keepdim=True)
+    assert (background >= 0).all()
+    assert logits.sigmoid()[:, 1:].sum(1).max() > 1  # what was given out before
+    whole = torch.cat([background, chances], 1)
+    torch.testing.assert_close(whole.argmax(1), logits.argmax(1))
 
 
 def test_the_network_of_a_config_has_a_second_part_only_where_asked_for() -> None:

@@ -128,9 +128,25 @@ class SsInfNet(nn.Module):
             gray: (batch, 1, row, column) from 0 to 1.
 
         Returns:
-            (batch, 1 or 3, row, column), 0 to 1.
+            (batch, 1 or 3, row, column), 0 to 1; those of the kinds add up to at most 1.
         """
         prior: Tensor = self.lesion(gray).s3.sigmoid()
         if self.kinds is None:
             return prior
-        return torch.cat([prior, self.kinds(gray, prior)[:, 1:].sigmoid()], 1)
+        return torch.cat([prior, kind_chances(self.kinds(gray, prior))], 1)
+
+
+def kind_chances(logits: Tensor) -> Tensor:
+    """Chances of ground-glass opacity and of consolidation, adding up to at most 1.
+
+    The second network learns three sigmoids that know nothing of each other. Each is divided by the
+    sum of the three, which leaves the largest the largest.
+
+    Args:
+        logits: Of background, ground-glass opacity and consolidation, (batch, 3, row, column).
+
+    Returns:
+        (batch, 2, row, column).
+    """
+    chances = logits.sigmoid()
+    return chances[:, 1:] / chances.sum(1, keepdim=True).clamp_min(1e-6)
