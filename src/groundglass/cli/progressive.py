@@ -22,6 +22,9 @@ def train_progressively(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the runs.", metavar="FOLDER")],
     group: Annotated[int, typer.Option(help="Slices labeled in a round.")] = 5,
+    slices: Annotated[
+        int | None, typer.Option(help="Unlabeled slices used, drawn at random; all if not given.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of their order.")] = 0,
     recipe: Annotated[
         Path | None, typer.Option(help="YAML with settings, or a recipe of the system by name.")
@@ -47,6 +50,7 @@ def train_progressively(
             unlabeled,
             out,
             group=group,
+            slices=slices,
             seed=seed,
             recipe=recipe,
             overrides=settings or (),

@@ -15,6 +15,7 @@ from groundglass.evaluation.seeds import AnyEvaluation
 from groundglass.evaluation.trial import Trial, TrialResult, list_trials, read_trial
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
+from groundglass.training.progressive import last_round, learn_progressively
 from groundglass.training.run import Run, replace_text
 from groundglass.training.train import that_change_nothing, train
 from groundglass.training.variant import make_variant
@@ -105,9 +106,13 @@ class Experiment:
         file = self.result_file(trial)
         return read_trial(file, trial) if file.is_file() else None
 
+    def _run(self, trial: Trial) -> Run:
+        folder = self.runs / trial.name
+        return Run(folder) if trial.row.unlabeled is None else last_round(folder)
+
     def _weights(self, trial: Trial) -> str | None:
         """Checksum of the weights that the run of a trial has now."""
-        file = Run(self.runs / trial.name).weights
+        file = self._run(trial).weights
         return sha256_of(file) if file.is_file() else None
 
     def _starts_to_renew(self, trial: Trial) -> list[Trial]:
@@ -142,7 +147,8 @@ class Experiment:
         if _is_finished(self.runs / trial.name, trial.order):
             return set()
         before = set() if trial.start is None else self._trained_on(trial.start)
-        return before | set(trial.data.train)
+        others = {trial.row.unlabeled.cohort} if trial.row.unlabeled else set()
+        return before | others | set(trial.data.train)
 
     def _need_tables(self, trials: Sequence[Trial]) -> None:
         needed = {name for trial in trials for name in self._trained_on(trial)}
@@ -157,13 +163,15 @@ class Experiment:
     def train(self, trial: Trial, tell: Tell | None = None) -> Path:
         """Folder of the finished run of a trial, made unless it was; what it starts from first.
 
+        That of a row with unlabeled slices is its last round.
+
         Raises:
             ConfigError: If the folder holds a run that was made for another order.
         """
         folder = self.runs / trial.name
         order = trial.order
         if _is_finished(folder, order):
-            return folder
+            return self._run(trial).folder
         start = trial.start
         started = None if start is None else self.train(start, tell)
         settings = [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
@@ -178,23 +186,44 @@ class Experiment:
         if started is not None:
             start_weights = str((started / "weights.safetensors").resolve())
             overrides.append(f"start_weights={json.dumps(start_weights)}")
-        resume = (folder / "config.yaml").is_file()
         folder.mkdir(parents=True, exist_ok=True)
         _write_order(folder, order, finished=False)
-        pretrains = trial.row.kind == "pretrain"
+        self._begin_or_resume(trial, folder, overrides, _Teller(tell))
+        _write_order(folder, order, finished=True)
+        return self._run(trial).folder
+
+    def _begin_or_resume(
+        self, trial: Trial, folder: Path, overrides: list[str], watcher: Watcher
+    ) -> None:
+        row, tables = trial.row, [self.tables[name] for name in trial.data.train]
+        recipe = home(row.system) / row.recipe
+        if row.unlabeled is not None:
+            learn_progressively(
+                row.system,
+                tables,
+                self.tables[row.unlabeled.cohort],
+                folder,
+                group=row.unlabeled.group,
+                slices=row.unlabeled.slices,
+                seed=trial.seed,
+                recipe=recipe,
+                overrides=overrides,
+                watcher=watcher,
+            )
+            return
+        resume = Run(folder).config.is_file()
+        pretrains = row.kind == "pretrain"
         begin = pretrain if pretrains else train
         kept = [] if pretrains else that_change_nothing(overrides)
         begin(
-            trial.row.system,
-            [self.tables[name] for name in trial.data.train],
+            row.system,
+            tables,
             folder,
-            recipe=None if resume else home(trial.row.system) / trial.row.recipe,
+            recipe=None if resume else recipe,
             overrides=kept if resume else overrides,
             resume=resume,
-            watcher=_Teller(tell),
+            watcher=watcher,
         )
-        _write_order(folder, order, finished=True)
-        return folder
 
     def _measure(
         self,

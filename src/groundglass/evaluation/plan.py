@@ -50,6 +50,20 @@ class Data(_Part):
     columns: dict[str, str] | None = None
 
 
+class Unlabeled(_Part):
+    """Slices that a row labels itself, round by round; see ``groundglass train-progressively``.
+
+    Attributes:
+        cohort: Name of the cohort; its train split is used, masks in it are not read.
+        group: Slices labeled in a round.
+        slices: How many are used, drawn at random; all if not given.
+    """
+
+    cohort: str
+    group: int = Field(5, ge=1)
+    slices: int | None = Field(None, ge=1)
+
+
 class Row(_Part):
     """A configuration.
 
@@ -63,6 +77,7 @@ class Row(_Part):
         start_from: Row whose weights this one starts from.
         weights_of: Row whose run this one measures with other settings, nothing trained: for
             settings that act only in use, such as thresholds.
+        unlabeled: Slices to learn from beside the labeled ones; the run is that of the last round.
         seeds: Seeds of this row; the plan's if not given.
         data: Names of the data it is made for; all if not given.
         published: Published numbers by data and column.
@@ -76,6 +91,7 @@ class Row(_Part):
     settings: dict[str, Setting] = {}
     start_from: str | None = None
     weights_of: str | None = None
+    unlabeled: Unlabeled | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
     published: dict[str, dict[str, float]] = {}
@@ -117,6 +133,10 @@ class Plan(_Part):
                 raise ValueError(f"row {row.name} names the data {sorted(strange)}, known: {data}")
             if row.start_from is not None and row.weights_of is not None:
                 raise ValueError(f"row {row.name} has start_from and weights_of, one at most")
+            if row.unlabeled and (row.weights_of is not None or row.kind == "pretrain"):
+                raise ValueError(
+                    f"row {row.name} has unlabeled slices, but no training to use them"
+                )
             for other in (row.start_from, row.weights_of):
                 if other is not None and other not in rows[:index]:
                     raise ValueError(f"row {row.name} starts from {other}, no row above it")
@@ -144,7 +164,8 @@ class Plan(_Part):
     def cohorts(self) -> set[str]:
         """Names of all cohorts that the plan needs."""
         tests = {test.cohort for data in self.data for test in data.tests}
-        return tests | {name for data in self.data for name in data.train}
+        others = {row.unlabeled.cohort for row in self.rows if row.unlabeled}
+        return tests | others | {name for data in self.data for name in data.train}
 
 
 def read_plan(path: Path) -> Plan:

@@ -70,6 +70,7 @@ class Trial:
         start = None if self.start is None else self.start.order
         if self.row.weights_of is not None:
             return {"weights_of": start, "settings": self.row.settings}
+        others = self.row.unlabeled
         return {
             "kind": self.row.kind,
             "system": self.row.system,
@@ -77,6 +78,7 @@ class Trial:
             "settings": {**self.row.settings, "seed": self.seed},
             "start_from": start,
             "train": list(self.data.train),
+            **({"unlabeled": others.model_dump()} if others else {}),
         }
 
     @property

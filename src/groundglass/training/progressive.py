@@ -36,6 +36,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
     folder: Path,
     *,
     group: int = 5,
+    slices: int | None = None,
     seed: int = 0,
     recipe: Path | None = None,
     overrides: Sequence[str] = (),
@@ -54,6 +55,7 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
         folder: Holds ``round-000`` (labeled alone) and a run for each round, with the masks made
             for it in ``pseudo/``, and ``arguments.json``.
         group: Slices labeled in a round; 5 in the publication.
+        slices: Unlabeled slices that are used, the first in the random order; all if not given.
         seed: Seed of the order.
         recipe: Recipe of every run.
         overrides: Settings of every run that differ, as ``key=value``.
@@ -63,12 +65,16 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
         The run of the last round.
 
     Raises:
-        ConfigError: If ``group`` is not positive, or rounds of other arguments lie in the folder.
+        ConfigError: If ``group`` or ``slices`` is not positive, or rounds of other arguments lie in
+            the folder.
         CohortError: If a patient has labeled and unlabeled slices.
         OutputError: If a mask cannot be written.
     """
-    if group < 1:
-        raise ConfigError(f"found a group of {group} slices, expected one or more; correct it")
+    if group < 1 or (slices is not None and slices < 1):
+        raise ConfigError(
+            f"found a group of {group} slices{'' if slices is None else f' of {slices}'}, "
+            "expected one or more; correct it"
+        )
     watcher = watcher or Watcher()
     others = Cohort.read([unlabeled]).split("train")
     _refuse_shared_patients(Cohort.read(labeled), others)
@@ -79,12 +85,13 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
             "labeled_sha256": [_sha256(table) for table in labeled],
             "unlabeled_sha256": _sha256(unlabeled),
             "group": group,
+            "slices": slices,
             "seed": seed,
             "recipe_sha256": None if recipe is None else _sha256(find_recipe(system, recipe)),
             "settings": [o for o in overrides if o not in that_change_nothing(overrides)],
         },
     )
-    order = np.random.default_rng(seed).permutation(len(others))
+    order = np.random.default_rng(seed).permutation(len(others))[:slices]
     groups = [
         [others[k] for k in order[first : first + group]] for first in range(0, len(order), group)
     ]
@@ -108,6 +115,11 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
     return run
 
 
+def last_round(folder: Path) -> Run:
+    """The run of the last round in a folder of rounds, once all are there."""
+    return Run(max(folder.glob("round-*"), default=_first_run(folder).folder))
+
+
 def _train(
     system: str,
     tables: Sequence[Path],
@@ -124,7 +136,7 @@ def _train(
 
 
 def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
-    """The cases with masks that the run gives them, at its own threshold."""
+    """The cases with masks of lesion that the run gives them, at its own threshold, no others."""
     system = load_system(str(run.folder))
     if not isinstance(system, LesionMapper):
         raise ConfigError(
@@ -147,6 +159,8 @@ def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
                 update={
                     "lesions": mask.resolve(),
                     "lesions_values": f"{_PSEUDO}:{int(Lesion.UNSPECIFIED)}",
+                    "lungs": None,
+                    "lungs_values": "",
                 }
             )
         )
