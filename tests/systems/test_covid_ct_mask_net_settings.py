@@ -99,17 +99,17 @@ def test_module_s_does_not_learn_behind_a_mask_rcnn_that_is_partly_random(tmp_pa
     save_weights(build_network(config("network.kinds=both").network), weights)
     for trained in ("S", "S+BN", "all"):
         settings = config(*CLASSES, f"trained={trained}", "network.kinds=merged")
-        assert settings.stands_on() == "Mask R-CNN"
-        module = Module.start(settings, [])
+        network = build_network(settings.network)
         with pytest.raises(
-            WeightsError, match=r"parts of Mask R-CNN random, such as 'lesions\.roi_heads"
+            WeightsError, match=r"weights of Mask R-CNN, such as 'lesions\.roi_head"
         ):
-            take_start_weights(module.network, weights, module.fit_start_weights)
-    whole = Module.start(config(*CLASSES, "network.kinds=both"), [])
-    taken = take_start_weights(whole.network, weights, whole.fit_start_weights)
+            take_start_weights(network, weights, whole=settings.stands_on())
+    same = config(*CLASSES, "network.kinds=both")
+    taken = take_start_weights(build_network(same.network), weights, whole=same.stands_on())
     assert all(name.startswith("classes.") for name in taken.only_in_network)
-    lesions = Module.start(config("network.kinds=merged"), [])
-    assert take_start_weights(lesions.network, weights, lesions.fit_start_weights).other_shape
+    lesions = config("network.kinds=merged")
+    network = build_network(lesions.network)
+    assert take_start_weights(network, weights, whole=lesions.stands_on()).other_shape
 
 
 def test_radiographs_are_not_learned_as_slices(cohort_table: Path) -> None:

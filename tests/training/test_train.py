@@ -4,12 +4,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from groundglass.data.cohort import Case, Cohort
-from groundglass.errors import CohortError, ConfigError, UnknownNameError
+from groundglass.errors import CohortError, ConfigError, UnknownNameError, WeightsError
 from groundglass.systems import SYSTEMS
 from groundglass.systems.baseline_unet.training import Config, Module
 from groundglass.systems.card import find_recipe, home
+from groundglass.training.start_weights import take_start_weights
 from groundglass.training.train import train
 from tests.training.tiny import QUICK, write_tiny_cohort
 
@@ -67,25 +69,26 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "config.yaml").read_text() == "system: baseline_unet\n"
 
 
-@pytest.mark.parametrize(
-    ("system", "settings", "part"),
-    [
-        ("ss_inf_net", ["stage=kinds", "kinds=unet"], "the first network"),
-        (
-            "covid_ct_mask_net",
-            ["stage=classes", "trained=S", "network.ranked=8", "monitor=val/accuracy"],
-            "Mask R-CNN",
-        ),
-        (
-            "covid_ct_mask_net",
-            ["stage=classes", "trained=all", "network.ranked=8", "monitor=val/accuracy"],
-            "Mask R-CNN",
-        ),
-        ("lung_unet", ["views=both", "trains=sagittal"], "the network of the axial view"),
-        ("lung_unet", ["views=both", "trains=axial"], "the network of the sagittal view"),
-        ("spatio_temporal_rcnn", ["stage=temporal"], "the spatial resolver"),
-    ],
-)
+STAGES = [
+    ("ss_inf_net", ["stage=kinds", "kinds=unet"], "the first network"),
+    (
+        "covid_ct_mask_net",
+        ["stage=classes", "trained=S", "network.ranked=8", "monitor=val/accuracy"],
+        "Mask R-CNN",
+    ),
+    (
+        "covid_ct_mask_net",
+        ["stage=classes", "trained=all", "network.ranked=8", "monitor=val/accuracy"],
+        "Mask R-CNN",
+    ),
+    ("lung_unet", ["views=both", "trains=sagittal"], "the network of the axial view"),
+    ("lung_unet", ["views=both", "trains=axial"], "the network of the sagittal view"),
+    ("spatio_temporal_rcnn", ["stage=temporal"], "the spatial resolver"),
+]
+"""Systems in a stage that leaves a part of the network as ``start_weights`` give it."""
+
+
+@pytest.mark.parametrize(("system", "settings", "part"), STAGES)
 def test_a_stage_does_not_stand_on_a_random_network(
     system: str, settings: list[str], part: str, tmp_path: Path
 ) -> None:
@@ -93,6 +96,47 @@ def test_a_stage_does_not_stand_on_a_random_network(
     table = write_tiny_cohort(tmp_path)
     with pytest.raises(ConfigError, match=f"stands on {part}, .* set start_weights="):
         train(system, [table], tmp_path / "run", recipe=recipe, overrides=settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("spoiled", ["missing", "of another shape"])
+@pytest.mark.parametrize(("system", "settings", "part"), STAGES)
+def test_a_stage_does_not_stand_on_a_network_that_is_random_in_part(
+    system: str, settings: list[str], part: str, spoiled: str, tmp_path: Path
+) -> None:
+    parts = import_module(f"groundglass.systems.{system}.training")
+    config = parts.Config.load(home(system) / "smoke.yaml", settings)
+    module, file = parts.Module.start(config, []), tmp_path / "weights.safetensors"
+    stored = {name: value.clone() for name, value in module.network.state_dict().items()}
+    whole = config.stands_on()
+    inside = [name for name in stored if name.startswith(whole.prefix)]
+    assert 0 < len(inside) < len(stored)
+    save_file({name: stored[name] for name in inside}, file)
+    take_start_weights(module.network, file, module.fit_start_weights, whole)
+    value = stored.pop(inside[-1])
+    if spoiled == "of another shape":
+        stored[inside[-1]] = value.new_zeros((*value.shape, 2))
+    save_file(stored, file)
+    with pytest.raises(WeightsError, match=f"without 1 weights of {part}, such as '{inside[-1]}'"):
+        take_start_weights(module.network, file, module.fit_start_weights, whole)
+
+
+def test_a_training_behind_a_network_that_is_random_in_part_does_not_begin(tmp_path: Path) -> None:
+    parts = import_module("groundglass.systems.ss_inf_net.training")
+    smoke, settings = home("ss_inf_net") / "smoke.yaml", ["stage=kinds", "kinds=unet"]
+    stored = parts.build_network(parts.Config.load(smoke, settings)).state_dict()
+    stored.pop(next(name for name in stored if name.startswith("lesion.")))
+    file = tmp_path / "weights.safetensors"
+    save_file(stored, file)
+    settings += [f"start_weights={file}", "devices=cpu"]
+    with pytest.raises(WeightsError, match="weights of the first network"):
+        train(
+            "ss_inf_net",
+            [write_tiny_cohort(tmp_path)],
+            tmp_path / "run",
+            recipe=smoke,
+            overrides=settings,
+        )
     assert not (tmp_path / "run").exists()
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,18 @@ _FIRST_AUGMENT_SETTINGS = (
     *("noise", "blur_px", "cutout", "outside"),
 )
 """Settings that were there when the first weights were published; see ``RunConfig.digest``."""
+
+
+class NetworkPart(NamedTuple):
+    """A part of a network.
+
+    Attributes:
+        title: What it is, for people.
+        prefix: What the names of its weights begin with.
+    """
+
+    title: str
+    prefix: str
 
 
 class RunConfig(Settings):
@@ -112,9 +124,9 @@ class RunConfig(Settings):
         """What the run can be asked for, for its card; ``None`` for all that the system can."""
         return None
 
-    def stands_on(self) -> str:
-        """The part that ``start_weights`` must give, since it does not learn; empty if none."""
-        return ""
+    def stands_on(self) -> NetworkPart | None:
+        """The part that ``start_weights`` must give whole, since it does not learn; or none."""
+        return None
 
     def digest(self) -> str:
         """Short hash that tells configs apart.

@@ -80,7 +80,9 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
         module = module.to(memory_format=module.memory_format)
     taken = None
     if config.start_weights is not None and not resumed:
-        taken = take_start_weights(module.network, config.start_weights, module.fit_start_weights)
+        taken = take_start_weights(
+            module.network, config.start_weights, module.fit_start_weights, config.stands_on()
+        )
     module.freeze_the_rest()
     return Prepared(
         module,

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from groundglass.errors import WeightsError
+from groundglass.training.config import NetworkPart
 from groundglass.training.run import replace_text
 from groundglass.weights import sha256_of
 
@@ -49,7 +50,10 @@ State = dict[str, torch.Tensor]
 
 
 def take_start_weights(
-    network: nn.Module, path: Path, rename: Callable[[State], State] | None = None
+    network: nn.Module,
+    path: Path,
+    rename: Callable[[State], State] | None = None,
+    whole: NetworkPart | None = None,
 ) -> StartWeights:
     """Load what fits by name and shape from an earlier run or a pretraining.
 
@@ -57,12 +61,14 @@ def take_start_weights(
         network: Changed in place; its numeric type is kept.
         path: Safetensors file.
         rename: Takes the weights of the file to the names of the network.
+        whole: The part of the network that the file must give, every weight of it.
 
     Returns:
         What was taken and what was not.
 
     Raises:
-        WeightsError: If the file is missing or damaged, or no parameter of the network fits.
+        WeightsError: If the file is missing or damaged, no parameter of the network fits, or the
+            part that must be whole is not.
     """
     sha256 = sha256_of(path)
     try:
@@ -83,6 +89,8 @@ def take_start_weights(
             f"(the file has {_first(stored)}, the network {_first(own)}); take weights of a run "
             "whose network shares parts with this one"
         )
+    if whole is not None:
+        _refuse_parts_left([name for name in own if name not in set(taken)], whole, path)
     with torch.no_grad():
         for name in taken:
             own[name].copy_(stored[name])
@@ -94,6 +102,16 @@ def take_start_weights(
         only_in_network=[name for name in own if name not in stored],
         only_in_file=[name for name in stored if name not in own],
     )
+
+
+def _refuse_parts_left(left: list[str], whole: NetworkPart, path: Path) -> None:
+    random = [name for name in left if name.startswith(whole.prefix)]
+    if random:
+        raise WeightsError(
+            f"found '{path.name}' without {len(random)} weights of {whole.title}, such as "
+            f"'{random[0]}' in the shape of the network, expected all of them, as they would be "
+            "random; take those of a run that trained it with the same settings of the network"
+        )
 
 
 def _first(state: dict[str, torch.Tensor]) -> str:

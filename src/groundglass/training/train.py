@@ -177,8 +177,8 @@ def _refuse_missing_start(config: RunConfig) -> None:
     part = config.stands_on()
     if part and config.start_weights is None:
         raise ConfigError(
-            f"found no start weights in a stage that stands on {part}, expected those of a run "
-            "that trained it, as it would be random; "
+            f"found no start weights in a stage that stands on {part.title}, expected those of a "
+            "run that trained it, as it would be random; "
             "set start_weights=RUN/weights.safetensors"
         )
 

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from groundglass.errors import ConfigError
 from groundglass.metrics.classes import ClassCounts
 from groundglass.systems.covid_ct_mask_net.settings import NetworkConfig
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import NetworkPart, NetworkSetting, RunConfig
 
 Stage = Literal["lesions", "classes"]
 Trained = Literal["all", "heads", "S", "S+BN"]
@@ -83,9 +83,9 @@ class Config(RunConfig):
         settings: dict[str, NetworkSetting] = self.network.model_dump(mode="json")
         return settings
 
-    def stands_on(self) -> str:
+    def stands_on(self) -> NetworkPart | None:
         """Mask R-CNN, where module S learns behind it, alone or with more."""
-        return "Mask R-CNN" if self.stage == "classes" else ""
+        return NetworkPart("Mask R-CNN", "lesions.") if self.stage == "classes" else None
 
     def answers(self) -> tuple[str, ...]:
         """Boxes and masks as long as Mask R-CNN is what it was trained to be, and classes."""

@@ -13,7 +13,7 @@ from torchmetrics.detection import MeanAveragePrecision
 from groundglass.data.augment import AugmentConfig
 from groundglass.data.cohort import Case, known_cases
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
-from groundglass.errors import CohortError, ConfigError, WeightsError
+from groundglass.errors import CohortError, ConfigError
 from groundglass.labels import Lesion
 from groundglass.metrics.classes import ClassCounts
 from groundglass.metrics.segmentation import Overlap
@@ -100,26 +100,6 @@ class Module(SystemModule):
             return [case for case in slices if case.label in config.network.classes]
         known, kinds = [c for c in slices if c.lesions is not None], _kinds_of(config)
         return [case for case in known if not hides_kinds(case, kinds)]
-
-    def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of a file as they are; behind Mask R-CNN they must hold all of it.
-
-        Raises:
-            WeightsError: If a part of Mask R-CNN would stay random.
-        """
-        missing = [
-            name
-            for name, value in self.network.state_dict().items()
-            if name.startswith("lesions.")
-            and (name not in stored or stored[name].shape != value.shape)
-        ]
-        if self.config.stands_on() and missing:
-            raise WeightsError(
-                f"found start weights that leave {len(missing)} parts of Mask R-CNN random, such "
-                f"as '{missing[0]}', expected all of it; take those of a run of stage lesions with "
-                "the same settings of network, kinds among them"
-            )
-        return stored
 
     def parameters_to_train(self) -> Parameters:
         """The groups that learn."""

@@ -14,7 +14,7 @@ from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems.lung_unet.network import LungUnet, View, Views
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import NetworkPart, NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
 
@@ -46,10 +46,12 @@ class Config(RunConfig):
         """Views and width."""
         return {"views": self.views, "width": self.width}
 
-    def stands_on(self) -> str:
+    def stands_on(self) -> NetworkPart | None:
         """The view that does not learn, where there are two."""
+        if self.views == "axial":
+            return None
         other = "sagittal" if self.trains == "axial" else "axial"
-        return f"the network of the {other} view" if self.views == "both" else ""
+        return NetworkPart(f"the network of the {other} view", f"{other}.")
 
 
 def build_network(config: Config) -> LungUnet:

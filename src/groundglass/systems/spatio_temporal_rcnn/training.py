@@ -27,7 +27,7 @@ from groundglass.systems.spatio_temporal_rcnn.network import (
     Stride,
     as_input,
 )
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import NetworkPart, NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
 
@@ -94,9 +94,9 @@ class Config(RunConfig):
         settings = asdict(self.shape)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
 
-    def stands_on(self) -> str:
+    def stands_on(self) -> NetworkPart | None:
         """The spatial resolver, beside which the temporal one is trained."""
-        return "the spatial resolver" if self.stage == "temporal" else ""
+        return NetworkPart("the spatial resolver", "spatial.") if self.stage == "temporal" else None
 
     def answers(self) -> tuple[str, ...]:
         """Masks and boxes; the stage where it is learned."""

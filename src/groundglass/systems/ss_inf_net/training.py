@@ -25,7 +25,7 @@ from groundglass.systems.ss_inf_net.losses import (
     segmentation_loss,
 )
 from groundglass.systems.ss_inf_net.network import InfNet, SsInfNet
-from groundglass.training.config import NetworkSetting, RunConfig
+from groundglass.training.config import NetworkPart, NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
 
@@ -84,9 +84,9 @@ class Config(RunConfig):
             settings["kinds_channels"] = list(self.kinds_channels)
         return settings
 
-    def stands_on(self) -> str:
+    def stands_on(self) -> NetworkPart | None:
         """The first network, behind which the second is trained."""
-        return "the first network" if self.stage == "kinds" else ""
+        return NetworkPart("the first network", "lesion.") if self.stage == "kinds" else None
 
 
 def build_network(config: Config) -> SsInfNet:
