@@ -1,14 +1,18 @@
 """The spatio-temporal system: the checks of every system, and its own laws."""
 
+from typing import Any, cast
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from groundglass.errors import ConfigError
+from groundglass.systems import load_system
 from groundglass.systems.card import home
 from groundglass.systems.spatio_temporal_rcnn.blocks import Neck, TinyUnet
 from groundglass.systems.spatio_temporal_rcnn.detector import Instances, find_targets
-from groundglass.systems.spatio_temporal_rcnn.network import as_input
+from groundglass.systems.spatio_temporal_rcnn.network import Answer, as_input
 from groundglass.systems.spatio_temporal_rcnn.training import (
     Config,
     Module,
@@ -166,6 +170,30 @@ def test_unsure_instances_are_not_lesion() -> None:
     assert lesion[4, 4] > 0.5
     assert lesion[4, 12] == 0
     assert not Instances(boxes[:0], torch.zeros(0), masks[:0], (8, 16)).lesion(0.5).any()
+
+
+class Ramp(torch.nn.Module):
+    """Finds one lesion whose mask rises from 0 at the left to 1 at the right."""
+
+    def forward(self, gray: Tensor) -> Answer:
+        rising = torch.linspace(0, 1, 28).expand(1, 1, 28, 28)
+        size = (gray.shape[-2], gray.shape[-1])
+        box = torch.tensor([[20.0, 20.0, 76.0, 76.0]])
+        found = Instances(box, torch.tensor([0.9]), rising, size)
+        return Answer(found.lesion(0.5)[None], None, [found])
+
+
+def test_pixels_of_a_lesion_are_those_over_the_threshold_of_the_card() -> None:
+    system = cast("Any", load_system("spatio_temporal_rcnn"))
+    system.network = Ramp()
+    picture = np.full(system.card.size_px, 60, np.uint8)
+    widths = []
+    for threshold in (0.5, 0.75):
+        system.card = system.card.model_copy(update={"lesion_threshold": threshold})
+        (one,) = system.find_between([None, picture, None])
+        widths.append(int(one.mask.any(0).sum()))
+    assert widths[0] == pytest.approx(28, abs=2)
+    assert widths[1] == pytest.approx(14, abs=2)
 
 
 def test_the_mask_branch_keeps_the_size_and_stands_no_regions() -> None:

@@ -34,6 +34,13 @@ def test_what_was_found_after_training_stays_known(undisturbed: Run, tmp_path: P
     assert read_card(made.card).network == network
 
 
+def test_a_variant_can_have_another_threshold_of_lesion(undisturbed: Run, tmp_path: Path) -> None:
+    assert read_card(undisturbed.card).lesion_threshold == 0.5
+    made = make_variant(undisturbed, tmp_path / "variant", ["lesion_threshold=0.7"])
+    assert load_system(str(made.folder)).card.lesion_threshold == 0.7
+    assert read_card(made.card).weights.config != read_card(undisturbed.card).weights.config
+
+
 def test_settings_that_need_other_weights_are_refused(undisturbed: Run, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="another network"):
         make_variant(undisturbed, tmp_path / "a", ["decoder_channels=[8, 8, 8, 8, 8]"])

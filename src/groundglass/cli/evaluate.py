@@ -90,6 +90,35 @@ def evaluate(
 
 
 @commands.command()
+def choose_threshold(
+    system: SystemOrRun,
+    tables: Tables,
+    thresholds: Annotated[
+        list[float] | None,
+        typer.Option("--threshold", help="Probability to try; 0.3 to 0.8 if not given. Repeat."),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Try thresholds of lesion on the validation split; the best is to be set by hand."""
+    from groundglass.data.cohort import Cohort
+    from groundglass.evaluation.thresholds import THRESHOLDS, try_thresholds
+
+    with progress_bar() as progress:
+        tried = try_thresholds(
+            system,
+            Cohort.read(tables).split("val"),
+            tuple(thresholds or THRESHOLDS),
+            device=device,
+            progress=lambda done, of: progress("slices", done / of),
+        )
+    best = max(tried, key=lambda one: one.patient_dice)
+    for one in tried:
+        figures = {name: round(estimate.value, 4) for name, estimate in sorted(one.summary.items())}
+        typer.echo(json.dumps({"threshold": one.threshold, **figures}))
+    say(f"largest Dice by patient: --set lesion_threshold={best.threshold}")
+
+
+@commands.command()
 def evaluate_lungs(
     system: Annotated[str, typer.Argument(help="unet, or the folder of a run of lung_unet.")],
     tables: Tables,

@@ -134,7 +134,10 @@ def _finder(system: Segmenter, cases: Sequence[Case]) -> Callable[[int], list[In
 
         return between_neighbors
     if isinstance(system, LesionMapper):
-        return lambda index: as_instances(system.lesion_probability(cases[index].read_image()))
+        least = system.card.lesion_threshold
+        return lambda index: as_instances(
+            system.lesion_probability(cases[index].read_image()), least
+        )
     raise NotMeasurableError(
         f"system '{system.card.name}' without lesion_probability",
         "one that gives probabilities; measure it with --protocol as-used",

@@ -81,6 +81,8 @@ class RunConfig(Settings):
         logger: ``csv``, or ``tensorboard`` for that as well.
         patients_share: Share of the training patients that is used, drawn by the seed; for learning
             from few labels.
+        lesion_threshold: Probability above which a pixel is lesion when the run is used; acts on
+            nothing in training. Chosen on the validation split, see ``choose-threshold``.
     """
 
     system: str
@@ -111,6 +113,7 @@ class RunConfig(Settings):
     keep: Literal["best", "last"] = "best"
     start_weights: Path | None = None
     patients_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    lesion_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     patience: int | None = None
     devices: str = "auto"
     workers: int = 0

@@ -241,6 +241,7 @@ def _keep_weights(
             "answers": config.answers() or card.answers,
             "network": config.network_settings(),
             "size_px": config.size_px,
+            "lesion_threshold": config.lesion_threshold,
             "metrics": {},
             "weights": weights,
         }

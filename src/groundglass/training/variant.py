@@ -34,7 +34,11 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
         if known.is_file():
             copyfile(known, copy)
     weights = card.weights.model_copy(update={"config": config.digest()})
-    changes = {"network": {**card.network, **config.network_settings()}, "weights": weights}
+    changes = {
+        "network": {**card.network, **config.network_settings()},
+        "lesion_threshold": config.lesion_threshold,
+        "weights": weights,
+    }
     write_card(card.model_copy(update=changes), made.card)
     replace_text(made.config, config.dump())
     return made

@@ -142,7 +142,8 @@ class Predictor(SliceSegmenter):
             )
         told = [one.answer.stage for one in seen if one.answer.stage is not None]
         stages = torch.cat(told).numpy()
-        lesion = np.array([_lesion_in(one, lungs.slices[one.index] > 0) for one in seen])
+        least = self.card.lesion_threshold
+        lesion = np.array([_lesion_in(one, lungs.slices[one.index] > 0, least) for one in seen])
         weights = lesion / lesion.sum() if lesion.any() else np.full(len(seen), 1 / len(seen))
         by_slice = np.zeros((len(scan.slices), len(STAGES)), np.float32)
         by_slice[:, 0] = 1  # no lung, no disease
@@ -260,14 +261,16 @@ class Predictor(SliceSegmenter):
     def _restored(self, seen: Seen, least_score: float) -> list[Instance]:
         """Instances on the part of the slice that was looked at."""
         if seen.answer.instances is None:
-            return as_instances(seen.frame.restore(seen.answer.lesion[0].numpy()))
+            whole = seen.frame.restore(seen.answer.lesion[0].numpy())
+            return as_instances(whole, self.card.lesion_threshold)
         (found,) = seen.answer.instances
         linear, offset = seen.frame.matrix[:, :2], seen.frame.matrix[:, 2]
         scale, start = (linear[0, 0], linear[1, 1]), (offset[0], offset[1])
         restored = []
         for box, score, small in zip(found.boxes, found.scores, found.small_masks, strict=True):
             if score >= least_score:
-                pixels = lay_mask(small, box, scale, start, seen.frame.shape).numpy() > 0.5
+                laid = lay_mask(small, box, scale, start, seen.frame.shape).numpy()
+                pixels = laid > self.card.lesion_threshold
                 restored.append(Instance(_on_slice(box.tolist(), seen.frame), float(score), pixels))
         return restored
 
@@ -321,9 +324,9 @@ def _on_slice(box: Sequence[float], frame: Frame) -> Rectangle:
     return float(x[0]), float(y[0]), float(x[1]), float(y[1])
 
 
-def _lesion_in(seen: Seen, lung: NDArray[np.bool_]) -> int:
+def _lesion_in(seen: Seen, lung: NDArray[np.bool_], least: float) -> int:
     """Pixels of lesion within the lung of a slice."""
-    likely = seen.frame.restore(seen.answer.lesion[0].numpy()) > 0.5
+    likely = seen.frame.restore(seen.answer.lesion[0].numpy()) > least
     rows, columns = likely.shape
     top, left = seen.corner
     return int(np.count_nonzero(likely & lung[top : top + rows, left : left + columns]))
