@@ -132,3 +132,36 @@ def test_the_page_shows_what_is_stored(tmp_path: Path) -> None:
     assert "Inf-Net" not in page
     assert "- `baseline_unet`, phantoms, test, lesion: p1 0.750, p2 0.875" in page
     assert "Speed" not in page
+
+
+def test_numbers_of_inf_nets_protocol_have_their_intervals_or_their_spread_over_seeds(
+    tmp_path: Path,
+) -> None:
+    names = (
+        *("mean_dice", "max_dice", "adaptive_dice", "dice", "pooled_dice", "mean_sensitivity"),
+        *("mean_specificity", "released_mean_specificity", "mean_e_measure", "s_measure", "mae"),
+    )
+    for seed, configuration in ((0, "alone"), (0, "both"), (1, "both")):
+        summary = {
+            name: {"value": 0.5 + k / 100 + seed / 10, "low": 0.4, "high": 0.7}
+            for k, name in enumerate(names)
+        }
+        stored = {
+            "system": "ss_inf_net",
+            "weights_sha256": "0123456789abcdef",
+            "configuration": configuration,
+            "seed": seed,
+            "cohort": "phantoms",
+            "split": "test",
+            "cases": 4,
+            "patients": 2,
+            "structures": {"lesion": {"summary": summary, "slices": 4, "shown": 3}},
+        }
+        (tmp_path / f"inf-net-{configuration}-{seed}.json").write_text(json.dumps(stored))
+    write_benchmarks(tmp_path, tmp_path / "B.md")
+    rows = [line for line in (tmp_path / "B.md").read_text().splitlines() if "phantoms" in line]
+    assert len(rows) == 4, "two configurations in each of two tables"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")][6:] for row in rows]
+    alone, both = cells[0] + cells[2], cells[1] + cells[3]
+    assert alone == [f"{0.5 + k / 100:.3f} (0.400 to 0.700)" for k in range(11)]
+    assert both == [f"{0.55 + k / 100:.3f} ± 0.071" for k in range(11)]
