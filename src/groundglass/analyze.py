@@ -63,9 +63,11 @@ class _Stages:
         if self.progress is not None:
             self.progress(self._name, fraction)
 
-    def end(self) -> None:
+    def end(self, parts: Mapping[str, float] | None = None) -> None:
+        """Note the time of the running stage, or of its parts where they are known."""
         if self._name:
-            self.seconds[self._name] = round(perf_counter() - self._start, 2)
+            seconds = parts or {self._name: perf_counter() - self._start}
+            self.seconds |= {name: round(value, 2) for name, value in seconds.items()}
             self.tell(1.0)
             self._name = ""
 
@@ -280,7 +282,7 @@ def _classes(system: object, scan: Scan, lungs: Mask, stages: _Stages) -> Classi
         return None
     stages.begin("class")
     found = system.classify(scan, lungs, stages.tell)
-    stages.end()
+    stages.end(found.seconds)
     return found
 
 

@@ -1,7 +1,7 @@
 """What a scan most likely shows: class probabilities, and which slices carried them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,27 @@ class Manifestation:
         return self.probability >= self.threshold
 
 
+NO_CLASS_MAP = Note(
+    "class-map",
+    "What spoke for the class is not shown: that needs the extra 'explain' "
+    "(pip install 'groundglass[explain]').",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassMap:
+    """Where the likeliest class was read off: where a system looked, not where disease is.
+
+    Attributes:
+        slice_index: The slice that is surest of the class; 0 for a radiograph.
+        spoke: How much each place of it spoke for the class, (row, column), 0 to 1, the most
+            telling place at 1; all 0 where nothing spoke for it.
+    """
+
+    slice_index: int
+    spoke: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
     """A system's answer to what a scan or picture shows.
@@ -48,6 +69,9 @@ class Classification:
         evidence: Boxes that carried the answer, the one that weighed most first.
         notes: What the system noticed on the way.
         manifestations: Signs that the system looked for beside the class, each by itself.
+        class_map: What spoke for the likeliest class, on its surest slice; ``None`` where the
+            system does not say.
+        seconds: Time of each network behind the answer by its name, of a system that has several.
         calibrated: Whether the probabilities were brought to agree with how often they are right,
             on scans that were not learned from.
         trained_on: What the weights learned from, in words; empty where it is not said.
@@ -66,6 +90,8 @@ class Classification:
     evidence: tuple[Detection, ...] = ()
     notes: tuple[Note, ...] = ()
     manifestations: tuple[Manifestation, ...] = ()
+    class_map: ClassMap | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     calibrated: bool = False
     trained_on: str = ""
 

@@ -2,13 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from groundglass.classification import Classification
 from groundglass.errors import NotMeasurableError
@@ -19,12 +15,6 @@ from groundglass.scan import Note, Radiograph
 from groundglass.systems import load_system
 from groundglass.systems.system import find_card, need_answer
 
-_NO_MAP = Note(
-    "class-map",
-    "What spoke for the class is not shown: that needs the extra 'explain' "
-    "(pip install 'groundglass[explain]').",
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadiographAnswer:
@@ -34,15 +24,12 @@ class RadiographAnswer:
         radiograph: What was read.
         classification: Its class probabilities.
         provenance: What made this answer.
-        class_map: How much each place spoke for the most likely class, (row, column), 0 to 1;
-            ``None`` where the extra ``explain`` is not installed.
         notes: What was noticed on reading, and what the system noticed.
     """
 
     radiograph: Radiograph
     classification: Classification
     provenance: Provenance
-    class_map: NDArray[np.float32] | None
     notes: tuple[Note, ...]
 
 
@@ -89,7 +76,6 @@ def classify_radiograph(
     start = perf_counter()
     predictor = cast("Predictor", load_system(system, device))
     classification = predictor.classify(radiograph)
-    class_map = _class_map(predictor, radiograph, classification.most_likely)
     seconds["class"] = round(perf_counter() - start, 2)
     settings = {"tolerate": " ".join(sorted(tolerate))} if tolerate else {}
     provenance = describe(
@@ -103,15 +89,4 @@ def classify_radiograph(
         facts=card.facts,
     )
     notes = (*radiograph.source.notes, *classification.notes)
-    if class_map is None:
-        notes = (*notes, _NO_MAP)
-    return RadiographAnswer(radiograph, classification, provenance, class_map, notes)
-
-
-def _class_map(system: object, radiograph: Radiograph, wanted: str) -> NDArray[np.float32] | None:
-    from groundglass.systems.specialized_streams.attention import class_map
-    from groundglass.systems.specialized_streams.predict import Predictor
-
-    if find_spec("captum") is None or not isinstance(system, Predictor):
-        return None
-    return class_map(system, radiograph.pixels, wanted, radiograph=True)
+    return RadiographAnswer(radiograph, classification, provenance, notes)

@@ -166,13 +166,11 @@ def test_a_radiograph_is_classified_from_the_command_line(
 
 def test_the_class_map_lies_on_the_picture_and_is_of_the_class(recognition: Path) -> None:
     pytest.importorskip("captum")
-    from groundglass.systems.specialized_streams.attention import class_map
-
     system = load_system(str(recognition))
     assert isinstance(system, Predictor)
-    pixels = radiograph()[:, :100]
-    maps = [class_map(system, pixels, name, radiograph=True) for name in ("sick", "well")]
-    assert maps[0].shape == pixels.shape
+    shown = Radiograph(radiograph()[:, :100], Source("x", "pictures"))
+    maps = [system.class_map(shown, 0, name) for name in ("sick", "well")]
+    assert maps[0].shape == shown.pixels.shape
     assert all(one.min() >= 0 and one.max() <= 1 for one in maps)
     assert not np.array_equal(maps[0], maps[1])
     assert not any(p.requires_grad for p in system.network.recognition.body.parameters())  # type: ignore[union-attr]

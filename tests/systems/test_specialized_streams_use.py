@@ -21,7 +21,7 @@ from groundglass.labels import Lesion
 from groundglass.scan import CTSlices, Source
 from groundglass.systems import load_system
 from groundglass.systems.card import load_card, read_card, write_card
-from groundglass.systems.specialized_streams import join
+from groundglass.systems.specialized_streams import join, predict
 from groundglass.systems.specialized_streams.config import Config
 from groundglass.systems.specialized_streams.features import FixedViews
 from groundglass.systems.specialized_streams.join import join_runs
@@ -213,9 +213,9 @@ def test_a_missing_class_map_says_what_it_needs(
 ) -> None:
     recognition = untrained_run(tmp_path / "run", *RECOGNITION)
     cv2.imwrite(str(tmp_path / "x.png"), radiograph())
-    monkeypatch.setattr(radiographs, "find_spec", lambda name: None)  # noqa: ARG005
+    monkeypatch.setattr(predict, "find_spec", lambda name: None)  # noqa: ARG005
     answer = radiographs.classify_radiograph(tmp_path / "x.png", system=str(recognition))
-    assert answer.class_map is None
+    assert answer.classification.class_map is None
     assert "groundglass[explain]" in answer.notes[-1].message
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from groundglass.classification import Classification, Manifestation
+from groundglass.classification import Classification, ClassMap, Manifestation
 from groundglass.deidentify import deidentify
 from groundglass.detections import Detection, Detections
 from groundglass.errors import OutputError
@@ -15,6 +16,7 @@ from groundglass.report import Answer
 from groundglass.scan import Note
 from groundglass.write.answer import AnswerRecord, answer_page, write_answer
 from groundglass.write.answer_record import classification_record
+from groundglass.write.figures import axial
 from groundglass.write.html import page
 from groundglass.write.record import record_of
 from tests.write import samples
@@ -156,6 +158,24 @@ def test_boxes_of_a_deidentified_report_lie_on_the_scan_without_names():
     cleaned = deidentify(replace(report, detections=found))
     assert cleaned.detections.scan is cleaned.findings.scan
     assert samples.PATIENT.partition("^")[0] not in repr(cleaned.detections.scan.source)
+
+
+def test_what_spoke_for_the_class_lies_on_the_slice_that_is_surest_of_it(tmp_path):
+    spoke = np.zeros(VOLUME.scan.slices[5].shape, np.float32)
+    spoke[3:9, 4:12] = 1
+    found = replace(classified().classification, class_map=ClassMap(5, spoke))
+    files = write_answer(classified(classification=found), tmp_path)
+    assert [file.name for file in files][2:] == ["class_map.png"]
+    stored = np.asarray(Image.open(files[2])).astype(int)
+    colored = np.ptp(stored, axis=2) > 0
+    assert colored[3:9, 4:12].all()
+    assert colored.sum() == 6 * 8
+    gray = axial(VOLUME, 5).gray
+    np.testing.assert_array_equal(stored[~colored][:, 0], gray[~colored])
+    page_of_classes = files[0].read_text("utf-8")
+    assert "Slice 6 of 24, what spoke for &#39;COVID-19&#39;" in page_of_classes
+    assert "not that there is disease" in page_of_classes
+    assert "Grad-CAM" not in answer_page(classified())
 
 
 def test_the_map_of_a_radiograph_does_not_stay_beside_the_classes_of_a_scan(tmp_path):

@@ -5,7 +5,8 @@ from PIL import Image
 from groundglass.classification import Classification
 from groundglass.errors import OutputError
 from groundglass.scan import Source
-from groundglass.write.radiograph import draw_map, radiograph_record, write_radiograph
+from groundglass.write.figures import draw_map
+from groundglass.write.radiograph import radiograph_record, write_radiograph
 from tests.write.dicom_series import PROVENANCE
 
 PIXELS = np.full((40, 50), 100, np.uint8)

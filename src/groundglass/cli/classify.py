@@ -81,7 +81,8 @@ def _classify_radiograph(
     )
     files = []
     if out is not None:
-        files = write_radiograph(record, radiograph.pixels, answer.class_map, out)
+        spoke = answer.classification.class_map
+        files = write_radiograph(record, radiograph.pixels, spoke and spoke.spoke, out)
     say_classification(record)
     say_notes(answer.notes)
     say_files(files)

@@ -19,9 +19,10 @@ from groundglass.write.answer_sections import (
     detections_section,
     findings_of,
 )
+from groundglass.write.figures import axial, draw_map
 from groundglass.write.folder import move_in_when_done, results_named
 from groundglass.write.html import environment, facts, provenance_rows
-from groundglass.write.radiograph import MAP
+from groundglass.write.radiograph import MAP, save_map
 from groundglass.write.record import (
     NoteRecord,
     ScanRecord,
@@ -89,8 +90,9 @@ def write_answer(answer: Answer, folder: Path) -> list[Path]:
     """Write what a system said of a scan: all of it, or nothing.
 
     Boxes give ``detections.html``, ``detections.json``, ``detections.csv`` (a row for each box)
-    and ``detected_lesions.csv`` (a row for each lesion); classes ``classification.html`` and
-    ``classification.json``. The map of a radiograph that was classified before goes.
+    and ``detected_lesions.csv`` (a row for each lesion); classes ``classification.html``,
+    ``classification.json`` and, where it is told what spoke for the class, ``class_map.png``: the
+    slice that is surest of it. The map of an earlier answer goes.
 
     Args:
         answer: Boxes or classes.
@@ -140,7 +142,12 @@ def _make(answer: Answer, at: Path) -> list[Path]:
         )
     for name, text in texts.items():
         (at / name).write_text(text, encoding="utf-8", newline="")
-    return [at / name for name in texts]
+    found = answer.classification
+    if found is None or found.class_map is None:
+        return [at / name for name in texts]
+    plane = axial(findings_of(answer), found.class_map.slice_index)
+    drawn = draw_map(plane.gray, found.class_map.spoke)
+    return [*(at / name for name in texts), save_map(drawn, at)]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.classification import Classification
 from groundglass.detections import Detection
 from groundglass.findings import Findings
 from groundglass.labels import Label, Lesion, Lung
@@ -63,6 +64,7 @@ class ClassificationSection:
     key_slices: list[BoxFigure]
     relevance: RelevanceCurve | None
     manifestations: list[tuple[str, float, str, str]]
+    class_map: BoxFigure | None
     notes: list[str]
     calibrated: bool
     trained_on: str
@@ -123,10 +125,21 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
             )
             for one in found.manifestations
         ],
+        class_map=_class_map(findings, found),
         notes=[note.message for note in found.notes],
         calibrated=found.calibrated,
         trained_on=found.trained_on.rstrip("."),
     )
+
+
+def _class_map(findings: Findings, found: Classification) -> BoxFigure | None:
+    """The slice that is surest of the likeliest class, with what spoke for it in color."""
+    if found.class_map is None:
+        return None
+    index = found.class_map.slice_index
+    caption = f"{_name(findings, index)}, what spoke for '{found.most_likely}'"
+    plane = figures.axial(findings, index)
+    return BoxFigure(figures.mapped(plane, found.class_map.spoke, caption), caption)
 
 
 def _relevant_slices(findings: Findings, relevance: NDArray[np.float32] | None) -> list[BoxFigure]:

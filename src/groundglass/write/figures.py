@@ -37,6 +37,9 @@ _MARKER = 0.065
 _BOX_TEXT = 0.045
 """Height of the text at a rectangle, of the width of the picture."""
 
+_MAP_OPACITY = 0.4
+"""Opacity of a class map where it is strong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plane:
@@ -239,6 +242,32 @@ def lobes_overlaid(plane: Plane, lobes: NDArray[np.uint8], alt: str) -> Picture:
     _draw(picture, lobes, Lobe, tint=LOBE_TINT)
     _draw(picture, plane.lesions, Lesion, tint=0.0)
     return _finish(picture, alt, plane.ends)
+
+
+def draw_map(pixels: NDArray[np.uint8], spoke: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A picture with a class map laid over it in color, (row, column, RGB).
+
+    Args:
+        pixels: Picture, (row, column), 0 to 255.
+        spoke: How much each place spoke for the class, same shape, 0 to 1.
+    """
+    colors = cv2.applyColorMap((spoke * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
+    weight = (_MAP_OPACITY * np.minimum(spoke * 2, 1.0))[..., None]
+    return np.rint(pixels[..., None] * (1 - weight) + colors * weight).astype(np.uint8)
+
+
+def mapped(plane: Plane, spoke: NDArray[np.float32], alt: str) -> Picture:
+    """The plane with a class map laid over it.
+
+    Args:
+        plane: The cut.
+        spoke: How much each place spoke for the class, the shape of the plane, 0 to 1.
+        alt: What it shows.
+    """
+    gray = _enlarge(plane)
+    size = (gray.shape[1], gray.shape[0])
+    large = np.asarray(cv2.resize(spoke, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    return _finish(draw_map(gray, large), alt, plane.ends)
 
 
 def _lung_window(voxels_hu: NDArray[np.int16]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from groundglass.report import NOT_A_MEDICAL_DEVICE, Provenance
 from groundglass.scan import Note, Source
 from groundglass.version import __version__
 from groundglass.write.answer_record import ClassificationRecord, classification_record
-from groundglass.write.figures import Picture
+from groundglass.write.figures import Picture, draw_map
 from groundglass.write.folder import move_in_when_done, results_named
 from groundglass.write.html import environment, provenance_rows
 from groundglass.write.masks import WRITTEN_BY
@@ -23,7 +23,6 @@ from groundglass.write.wording import printable
 
 MAP = "class_map.png"
 
-_OPACITY = 0.4
 _LARGEST_SIDE_PX = 640
 
 
@@ -87,18 +86,6 @@ def radiograph_record(
     )
 
 
-def draw_map(pixels: NDArray[np.uint8], spoke: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A picture with a class map laid over it in color, (row, column, RGB).
-
-    Args:
-        pixels: Picture, (row, column), 0 to 255.
-        spoke: How much each place spoke for the class, same shape, 0 to 1.
-    """
-    colors = cv2.applyColorMap((spoke * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
-    weight = (_OPACITY * np.minimum(spoke * 2, 1.0))[..., None]
-    return np.rint(pixels[..., None] * (1 - weight) + colors * weight).astype(np.uint8)
-
-
 def write_radiograph(
     record: RadiographRecord,
     pixels: NDArray[np.uint8],
@@ -128,12 +115,18 @@ def write_radiograph(
         for name, text in texts.items():
             (at / name).write_text(text, encoding="utf-8", newline="")
         if drawn is not None:
-            marked = PngImagePlugin.PngInfo()
-            marked.add_text("Software", WRITTEN_BY)
-            Image.fromarray(drawn).save(at / MAP, pnginfo=marked)
+            save_map(drawn, at)
         return sorted(at.iterdir())
 
     return move_in_when_done(folder, make, results_named(folder, (MAP,)))
+
+
+def save_map(drawn: NDArray[np.uint8], at: Path) -> Path:
+    """Write ``class_map.png``, (row, column, RGB), into an existing folder."""
+    marked = PngImagePlugin.PngInfo()
+    marked.add_text("Software", WRITTEN_BY)
+    Image.fromarray(drawn).save(at / MAP, pnginfo=marked)
+    return at / MAP
 
 
 def _page(

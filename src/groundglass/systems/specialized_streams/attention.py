@@ -7,27 +7,23 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from groundglass.extras import need
-from groundglass.geometry.frame import Box, Frame
-from groundglass.systems.specialized_streams.network import classes_of, size_of_stage
-from groundglass.systems.specialized_streams.predict import Predictor
+from groundglass.systems.specialized_streams.network import Recognition
 
 
-def class_map(
-    system: Predictor, pixels: NDArray[np.uint8], wanted: str, *, radiograph: bool
-) -> NDArray[np.float32]:
-    """How much each place of a picture spoke for a class.
+def class_map(recognition: Recognition, shown: Tensor, number: int) -> NDArray[np.float32]:
+    """How much each place of an input spoke for a class.
 
     Args:
-        system: Weights with a recognition stage.
-        pixels: Picture, (row, column), 0 to 255.
-        wanted: Name of the class.
-        radiograph: Whether the picture is a radiograph.
+        recognition: The first stage.
+        shown: One input, (1, 1, row, column), from 0 to 1.
+        number: Which class.
 
     Returns:
-        Same shape as the picture, 0 to 1, the most telling place at 1; all 0 where nothing spoke
-        for the class. It says where the network looked, not where disease is.
+        (row, column) of the input, 0 and more; all 0 where nothing spoke for the class. It says
+        where the network looked, not where disease is.
 
     Raises:
         MissingExtraError: If captum is not installed.
@@ -35,18 +31,9 @@ def class_map(
     need("explain")
     from captum.attr import LayerGradCam
 
-    recognition = system.network.recognition
-    assert recognition is not None
-    shown = system.recognition_input(pixels, radiograph=radiograph)
-    number = classes_of(system.card.network).index(wanted)
     with torch.enable_grad():
         cam = LayerGradCam(recognition, recognition.features).attribute(
-            shown.requires_grad_(True), target=number, relu_attributions=True
+            shown.detach().requires_grad_(True), target=number, relu_attributions=True
         )
-    small = cam[0, 0].detach().float().cpu().numpy()
-    size_px = size_of_stage(system.card.network, "recognition")
-    whole = np.asarray(cv2.resize(small, size_px[::-1]), np.float32)
-    frame = Frame.fit(Box.whole(pixels.shape), (pixels.shape[0], pixels.shape[1]), size_px)
-    on_picture = frame.restore(whole)
-    largest = float(on_picture.max())
-    return on_picture / np.float32(largest) if largest > 0 else on_picture
+    coarse = cam[0, 0].detach().float().cpu().numpy()
+    return np.asarray(cv2.resize(coarse, tuple(shown.shape[:1:-1])), np.float32)

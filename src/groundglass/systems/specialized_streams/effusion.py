@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.geometry.frame import Box
-from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.scan import CTScan, Scan
+from groundglass.systems.specialized_streams.pictures import gray_of
 
 MARGIN = 0.15
 """Margin around the lungs within which an effusion is looked for, as a share of their box: fluid
@@ -38,14 +38,8 @@ def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, thresho
         merged = np.array(found)
         if box is not None and lung.any():
             part = np.s_[box.top : box.bottom, box.left : box.right]
-            found_here = find(_gray(scan, index), box)[part]
+            found_here = find(gray_of(scan, index), box)[part]
             fluid = (found_here > threshold) & (lung[part] == 0)
             merged[part][fluid] = int(Lesion.PLEURAL_EFFUSION)
         masks.append(merged)
     return Mask.on(scan, masks, Lesion)
-
-
-def _gray(scan: Scan, index: int) -> NDArray[np.float32]:
-    if isinstance(scan, CTScan):
-        return window_hu(scan.slices[index])
-    return picture_gray(scan.slices[index])

@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 from groundglass.data.augment import AugmentConfig
 from groundglass.data.case import Case
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
-from groundglass.intensity import picture_gray
+from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import OPACITIES, Lesion
+from groundglass.mask import Mask
+from groundglass.scan import CTScan, CTSlices, Radiograph, Scan
 
 CLIP_LIMIT = 2.0
 TILES = (8, 8)
 
 UNKNOWN_CLASS = -1
+
+LEAST_LUNG = 0.02
+"""A slice counts for the class of a volume where this share of it is lung."""
 
 
 def told(case: Case, label: Lesion) -> bool:
@@ -55,6 +60,28 @@ def enhance(gray: NDArray[np.float32]) -> NDArray[np.float32]:
 def radiograph_gray(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Gray of a radiograph, 0 to 1, as it stands."""
     return pixels.astype(np.float32) / np.float32(255)
+
+
+def gray_of(scan: Scan | Radiograph, index: int) -> NDArray[np.float32]:
+    """Gray of a slice, (row, column), about 0 to 1; of a radiograph, which has slice 0 alone."""
+    if isinstance(scan, Radiograph):
+        return radiograph_gray(scan.pixels)
+    if isinstance(scan, CTSlices):
+        return picture_gray(scan.slices[index])
+    return window_hu(scan.slices[index])
+
+
+def count_slices(scan: Scan | Radiograph) -> int:
+    """Slices of a scan; 1 for a radiograph."""
+    return 1 if isinstance(scan, Radiograph) else len(scan.slices)
+
+
+def slices_with_lung(scan: Scan | Radiograph, lungs: Mask | None) -> list[int]:
+    """The slices that are looked at: those of a volume that show lung, else all."""
+    everything = list(range(count_slices(scan)))
+    if lungs is None or not isinstance(scan, CTScan):
+        return everything
+    return [k for k in everything if (lungs.slices[k] > 0).mean() >= LEAST_LUNG] or everything
 
 
 class EnhancedPictures(SliceDataset):

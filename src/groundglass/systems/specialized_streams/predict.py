@@ -2,21 +2,23 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from groundglass.classification import Classification, Manifestation
+from groundglass.classification import NO_CLASS_MAP, Classification, ClassMap, Manifestation
 from groundglass.data.case import Case
 from groundglass.errors import NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
-from groundglass.scan import CTScan, CTSlices, Note, Radiograph, Scan, Source
+from groundglass.scan import CTSlices, Note, Radiograph, Scan, Source
 from groundglass.systems.card import Card
 from groundglass.systems.slice_segmenter import AS_IT_IS, SliceSegmenter, View
 from groundglass.systems.specialized_streams.effusion import add_effusion
@@ -31,15 +33,17 @@ from groundglass.systems.specialized_streams.network import (
     size_of_stage,
     thresholds_of,
 )
-from groundglass.systems.specialized_streams.pictures import enhance, radiograph_gray, told
+from groundglass.systems.specialized_streams.pictures import (
+    count_slices,
+    enhance,
+    gray_of,
+    slices_with_lung,
+    told,
+)
 from groundglass.systems.system import Progress
 
 _LESION, _DENSE, _EFFUSION = range(3)
 _BATCH = 8
-_LEAST_LUNG = 0.02
-"""A slice counts for the class of a volume where this share of it is lung."""
-
-
 _SUREST_SHARE = 20
 """One slice in so many, the surest ones, tells whether a scan shows a manifestation."""
 
@@ -166,8 +170,9 @@ class Predictor(SliceSegmenter):
     ) -> Classification:
         """What a scan or radiograph shows: its class, and the manifestations on a CT.
 
-        A volume has the mean of its slices with lung. Weights without the first stage tell the
-        manifestations alone.
+        A volume has the mean of its slices with lung. Where the extra ``explain`` is installed,
+        the class comes with what spoke for it on its surest slice. Weights without the first stage
+        tell the manifestations alone.
 
         Args:
             scan: CT volume, pictures or radiograph.
@@ -179,13 +184,26 @@ class Predictor(SliceSegmenter):
         """
         if self.network.recognition is None:
             return self.find_manifestations(scan, lungs, progress)
-        self.refuse_unknown_modality(scan)
-        said = self._classify("recognition", scan, lungs, progress)
+        said = self._with_map(self.recognize(scan, lungs, progress), scan)
         if self.network.manifestations is None or isinstance(scan, Radiograph):
             return said
         found = self.find_manifestations(scan, lungs)
-        notes = (*said.notes, *found.notes)
-        return replace(said, manifestations=found.manifestations, notes=notes)
+        return replace(
+            said,
+            manifestations=found.manifestations,
+            notes=(*said.notes, *found.notes),
+            seconds={**said.seconds, **found.seconds},
+        )
+
+    def recognize(
+        self,
+        scan: Scan | Radiograph,
+        lungs: Mask | None = None,
+        progress: Progress | None = None,
+    ) -> Classification:
+        """The class alone; arguments and errors as for :meth:`classify`."""
+        self.refuse_unknown_modality(scan)
+        return self._classify("recognition", scan, lungs, progress)
 
     def find_manifestations(
         self,
@@ -210,7 +228,7 @@ class Predictor(SliceSegmenter):
         found = self._classify("manifestations", scan, lungs, progress)
         limits = self.manifestation_thresholds()
         signs = tuple(Manifestation(n, p, limits[n]) for n, p in found.probabilities.items())
-        notes = (_SINGLE_SLICES,) if _count(scan) > 1 else ()
+        notes = (_SINGLE_SLICES,) if count_slices(scan) > 1 else ()
         return replace(found, manifestations=signs, notes=notes)
 
     def manifestation_thresholds(self) -> dict[str, float]:
@@ -253,7 +271,8 @@ class Predictor(SliceSegmenter):
         if case.modality == "radiograph":
             scan = Radiograph(case.read_image(), source)
         try:
-            answer = self.classify(scan)
+            recognizes = "recognition" in self.network.stages
+            answer = self.recognize(scan) if recognizes else self.find_manifestations(scan)
         except NotMeasurableError:
             return None
         chances = dict(answer.probabilities)
@@ -278,26 +297,51 @@ class Predictor(SliceSegmenter):
                 "random; take weights of both",
             )
 
-    def recognition_input(self, pixels: NDArray[np.uint8], *, radiograph: bool) -> Tensor:
-        """A picture as the recognition stage sees it, (1, 1, row, column).
+    def class_map(self, scan: Scan | Radiograph, index: int, wanted: str) -> NDArray[np.float32]:
+        """How much each place of a slice spoke for a class, 0 to 1, in the slice's own size.
 
         Args:
-            pixels: Picture, (row, column), 0 to 255.
-            radiograph: Whether it is one.
+            scan: CT volume, pictures or radiograph.
+            index: Number of the slice; 0 for a radiograph.
+            wanted: Name of the class.
+
+        Raises:
+            MissingExtraError: If captum is not installed.
         """
-        gray = radiograph_gray(pixels) if radiograph else picture_gray(pixels)
-        return self._batch([enhance(gray)], size_of_stage(self.card.network, "recognition"))
+        from groundglass.systems.specialized_streams.attention import class_map
+
+        self._need("recognition")
+        gray = gray_of(scan, index)
+        size_px = size_of_stage(self.card.network, "recognition")
+        shown = self._batch([enhance(gray)], size_px)
+        number = classes_of(self.card.network).index(wanted)
+        assert self.network.recognition is not None
+        spoke = class_map(self.network.recognition, shown, number)
+        spoke = Frame.fit(Box.whole(gray.shape), gray.shape, size_px).restore(spoke)
+        return spoke / max(float(spoke.max()), 1e-12)
+
+    def _with_map(self, said: Classification, scan: Scan | Radiograph) -> Classification:
+        if find_spec("captum") is None:
+            return replace(said, notes=(*said.notes, NO_CLASS_MAP))
+        start = perf_counter()
+        assert said.by_slice is not None
+        of_class = said.by_slice[:, list(said.probabilities).index(said.most_likely)]
+        surest = int(np.nanargmax(of_class))
+        found = ClassMap(surest, self.class_map(scan, surest, said.most_likely))
+        seconds = {**said.seconds, "class map": perf_counter() - start}
+        return replace(said, class_map=found, seconds=seconds)
 
     def _classify(
         self, stage: Stage, scan: Scan | Radiograph, lungs: Mask | None, progress: Progress | None
     ) -> Classification:
         self._need(stage)
+        start_s = perf_counter()
         exclusive = stage == "recognition"
         size_px = size_of_stage(self.card.network, stage)
-        shown = _shown(scan, lungs)
+        shown = slices_with_lung(scan, lungs)
         rows = []
         for start in range(0, len(shown), _BATCH):
-            grays = [enhance(_gray(scan, k)) for k in shown[start : start + _BATCH]]
+            grays = [enhance(gray_of(scan, k)) for k in shown[start : start + _BATCH]]
             with torch.inference_mode():
                 logits = self.network(self._batch(grays, size_px), stage)
                 chances = logits.softmax(1) if exclusive else logits.sigmoid()
@@ -307,6 +351,8 @@ class Predictor(SliceSegmenter):
         by_shown = np.concatenate(rows)
         surest = max(1, len(by_shown) // _SUREST_SHARE)
         whole = (by_shown if exclusive else np.sort(by_shown, 0)[-surest:]).mean(0)
+        by_slice = np.full((count_slices(scan), by_shown.shape[1]), np.nan, np.float32)
+        by_slice[shown] = by_shown
         names = classes_of(self.card.network) if exclusive else self._titles()
         assert self.card.weights is not None
         return Classification(
@@ -314,8 +360,9 @@ class Predictor(SliceSegmenter):
             weights_sha256=self.card.weights.sha256,
             probabilities={n: float(p) for n, p in zip(names, whole, strict=True)},
             exclusive=exclusive,
-            by_slice=by_shown if len(shown) == _count(scan) else None,
+            by_slice=by_slice,
             notes=(_LEARNED_SOURCES,) if exclusive else (),
+            seconds={stage: perf_counter() - start_s},
         )
 
     def _titles(self) -> tuple[str, ...]:
@@ -347,23 +394,3 @@ class Predictor(SliceSegmenter):
 
 def _has(card: Card, stage: Stage) -> bool:
     return any(name.startswith(f"{stage}_") for name in card.network)
-
-
-def _count(scan: Scan | Radiograph) -> int:
-    return 1 if isinstance(scan, Radiograph) else len(scan.slices)
-
-
-def _shown(scan: Scan | Radiograph, lungs: Mask | None) -> list[int]:
-    """The slices that are looked at: those of a volume that show lung, else all."""
-    everything = list(range(_count(scan)))
-    if lungs is None or not isinstance(scan, CTScan):
-        return everything
-    return [k for k in everything if (lungs.slices[k] > 0).mean() >= _LEAST_LUNG] or everything
-
-
-def _gray(scan: Scan | Radiograph, index: int) -> NDArray[np.float32]:
-    if isinstance(scan, Radiograph):
-        return radiograph_gray(scan.pixels)
-    if isinstance(scan, CTSlices):
-        return picture_gray(scan.slices[index])
-    return window_hu(scan.slices[index])
