@@ -125,6 +125,21 @@ def test_signs_beside_the_class_are_said_to_be_shown_from_their_threshold_on():
     assert "Signs looked for" not in answer_page(answer)
 
 
+def test_the_report_says_on_how_many_slices_its_masks_mark_each_sign():
+    signs = tuple(
+        Manifestation(name, 0.6, 0.5) for name in ("consolidation", "pleural effusion", "air")
+    )
+    found = replace(classified().classification, manifestations=signs)
+    told = replace(samples.report(), classification=found)
+    cells = r'[^<]*</td><td class="number">([^<]*)</td>'
+    assert re.findall(r"<td>shown [(]from" + cells, page(told)) == ["1 of 24", "0 of 24", ""]
+    unknown = samples.lesions_array() // 2 * 3  # what was consolidation is of unknown kind
+    told = replace(samples.report(samples.volume(lesions=unknown)), classification=found)
+    assert re.findall(r"<td>shown [(]from" + cells, page(told))[0] == "kind not told"
+    alone = answer_page(classified(classification=found))  # nothing was marked, nor looked for
+    assert "Marked on" not in alone
+
+
 def test_calibrated_probabilities_are_said_to_be_so():
     answer = classified()
     assert "calibrated" not in answer_page(answer)

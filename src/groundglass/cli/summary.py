@@ -13,6 +13,11 @@ from groundglass.labels import Lung
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Outcome, Report
 from groundglass.scan import Note
 from groundglass.write.answer import AnswerRecord
+from groundglass.write.answer_record import (
+    ClassificationRecord,
+    classification_record,
+    picture_names,
+)
 from groundglass.write.radiograph import RadiographRecord
 from groundglass.write.wording import printable, quantity
 
@@ -21,9 +26,13 @@ MOST_ROWS = 10
 
 
 def say_report(report: Report, files: Sequence[Path]) -> None:
-    """Print scores, notes and files of a report."""
+    """Print scores, what the scan most likely shows, notes and files of a report."""
     if report.scores:
         stderr().print(_table(report))
+    if report.classification is not None:
+        scan = report.findings.scan
+        found = classification_record(report.classification, picture_names(scan))
+        _say_classes(scan.source.name, found)
     for score in report.scores:
         if score.meaning:
             say(f"{score.title}: {score.meaning}")
@@ -58,10 +67,14 @@ def say_detections(record: AnswerRecord) -> None:
 
 def say_classification(record: AnswerRecord | RadiographRecord) -> None:
     """Print the probability of each class, and the boxes that carried the answer."""
-    found = record.classification
-    if found is None:
+    if record.classification is None:
         return
-    table = _titled(f"{record.scan.name} by {found.system}")
+    _say_classes(record.scan.name, record.classification)
+    say(NOT_A_MEDICAL_DEVICE, "dim")
+
+
+def _say_classes(scan: str, found: ClassificationRecord) -> None:
+    table = _titled(f"{scan} by {found.system}")
     table.add_column("class")
     table.add_column("probability", justify="right")
     for name, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1]):
@@ -74,7 +87,6 @@ def say_classification(record: AnswerRecord | RadiographRecord) -> None:
         where = one.name or f"slice {one.slice + 1}"
         edges = f"rows {one.top:.0f} to {one.bottom:.0f}, columns {one.left:.0f} to {one.right:.0f}"
         say(printable(f"carried by: {where}, {edges}, score {one.score:.2f}"))
-    say(NOT_A_MEDICAL_DEVICE, "dim")
 
 
 def refuse_withheld(report: Report) -> None:

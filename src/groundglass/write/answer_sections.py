@@ -1,5 +1,6 @@
 """What the page shows of boxes and class probabilities: figures and rows of its tables."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ class ClassificationSection:
     figures: list[BoxFigure]
     key_slices: list[BoxFigure]
     relevance: RelevanceCurve | None
-    manifestations: list[tuple[str, float, str, str]]
+    manifestations: list[tuple[str, float, str, str, str]]
+    marked: bool
     class_map: BoxFigure | None
     notes: list[str]
     calibrated: bool
@@ -95,8 +97,17 @@ def detections_section(answer: Answer, findings: Findings) -> DetectionsSection 
     )
 
 
-def classification_section(answer: Answer, findings: Findings) -> ClassificationSection | None:
-    """The section on classes; ``None`` where the system does not say."""
+def classification_section(
+    answer: Answer, findings: Findings, rows: Sequence[SliceRow] | None = None
+) -> ClassificationSection | None:
+    """The section on classes; ``None`` where the system does not say.
+
+    Args:
+        answer: With or without classes.
+        findings: What the slices are drawn from.
+        rows: What the masks show on each slice, to stand beside the signs; ``None`` where lesions
+            were not looked for.
+    """
     found = answer.classification
     if found is None:
         return None
@@ -122,14 +133,26 @@ def classification_section(answer: Answer, findings: Findings) -> Classification
                 100.0 * one.probability,
                 _percent(one.probability),
                 f"{'shown' if one.shown else 'not shown'} (from {_percent(one.threshold)})",
+                _marked_on(one.name, rows or ()),
             )
             for one in found.manifestations
         ],
+        marked=rows is not None,
         class_map=_class_map(findings, found),
         notes=[note.message for note in found.notes],
         calibrated=found.calibrated,
         trained_on=found.trained_on.rstrip("."),
     )
+
+
+def _marked_on(sign: str, rows: Sequence[SliceRow]) -> str:
+    """On how many slices the masks mark a sign; empty for one that is no kind of lesion."""
+    marked = Counter(kind for row in rows for kind in row.lesion_pixels)
+    if sign not in {kind.title for kind in Lesion}:
+        return ""
+    if marked[Lesion.UNSPECIFIED.title] and not marked[sign]:
+        return "kind not told"
+    return f"{marked[sign]} of {len(rows)}"
 
 
 def _class_map(findings: Findings, found: Classification) -> BoxFigure | None:

@@ -107,7 +107,7 @@ def page(report: Report) -> str:
             methods=methods(report.provenance, report.scores),
             provenance=provenance_rows(report.provenance),
             detections=detections_section(answer, findings),
-            classification=classification_section(answer, findings),
+            classification=classification_section(answer, findings, rows),
         )
     )
 
