@@ -35,16 +35,21 @@ def find_bowel(scan: CoarseScan, lungs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     shown = np.flatnonzero(lungs.any(axis=(1, 2)))
     if not shown.size:
         return bowel
-    gas_hu = float(np.median(scan.hu[lungs > 0])) - DARKER_HU
+    gas_hu = gas_from(scan, lungs > 0)
     lower = shown[shown >= (shown[0] + shown[-1]) / 2]
     small = {int(n): list(_small_pieces(scan, lungs[n])) for n in lower}
     for number, pieces in small.items():
         for piece in pieces:
             large = np.count_nonzero(piece) * scan.pixel_mm**2 >= LEAST_MM2
-            if large and _is_darker(scan.hu[number], piece, gas_hu):
+            if large and is_darker(scan.hu[number], piece, gas_hu):
                 bowel[number] |= piece
     _spread(bowel, small)
     return bowel
+
+
+def gas_from(scan: CoarseScan, lungs: NDArray[np.bool_]) -> float:
+    """Hounsfield units below which air is gas of bowel, by the patient's own lung."""
+    return float(np.median(scan.hu[lungs])) - DARKER_HU
 
 
 def _spread(bowel: NDArray[np.uint8], small: Mapping[int, list[NDArray[np.uint8]]]) -> None:
@@ -56,7 +61,7 @@ def _spread(bowel: NDArray[np.uint8], small: Mapping[int, list[NDArray[np.uint8]
                     bowel[number + step] |= piece
 
 
-def _is_darker(hu: NDArray[np.int16], piece: NDArray[np.uint8], gas_hu: float) -> bool:
+def is_darker(hu: NDArray[np.int16], piece: NDArray[np.uint8], gas_hu: float) -> bool:
     """Whether a piece is, away from its edge, where voxels are half of something else."""
     core = cv2.erode(piece, np.ones((3, 3), np.uint8)) > 0
     return bool(core.any() and np.median(hu[core]) < gas_hu)

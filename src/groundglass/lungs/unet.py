@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from groundglass.errors import EmptyMaskError
 from groundglass.intensity import window_hu
 from groundglass.labels import Lung
-from groundglass.lungs.body import find_body
+from groundglass.lungs.airways import find_airways
+from groundglass.lungs.body import find_air, find_body
 from groundglass.lungs.bowel import find_bowel
 from groundglass.lungs.coarse import CoarseScan
 from groundglass.lungs.crf import refine_probability
 from groundglass.lungs.fill import bounding_box
+from groundglass.lungs.recesses import find_recesses
 from groundglass.lungs.sides import find_sides
 from groundglass.lungs.threshold import note_lungs
 from groundglass.mask import Mask
@@ -53,9 +55,9 @@ def lungs_by_network(
     """Lungs, and what was noticed; see :func:`groundglass.lungs.find_lungs`.
 
     The slices are looked at twice: the box around the body tells where lungs are, the box around
-    these shows them as large as slices of training do. There the views are averaged; their
-    probability is brought to the slices of the scan, and sharpened by a dense conditional random
-    field.
+    these shows them as large as slices of training do. There the views are averaged; air that goes
+    on from lung beside the diaphragm is added. The probability is brought to the slices of the
+    scan, and sharpened by a dense conditional random field.
 
     Args:
         scan: CT volume.
@@ -84,6 +86,11 @@ def lungs_by_network(
     sides = find_sides(coarse, (whole > 0.5).view(np.uint8), middle)
     bowel = find_bowel(coarse, sides) > 0
     sides[bowel], whole[bowel] = 0, 0
+    air = find_air(coarse, body)
+    air[find_airways(coarse, air, body) > 0] = 0
+    tips = find_recesses(coarse, air, sides > 0)
+    whole[tips] = 1
+    sides = find_sides(coarse, ((sides > 0) | tips).view(np.uint8), middle)
     if not sides.any():
         raise _no_lung(scan)
     lungs = _sharpen(scan, coarse, whole, sides)
