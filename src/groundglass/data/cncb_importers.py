@@ -35,13 +35,13 @@ def import_cncb_lesions(folder: Path) -> list[Case]:
     Raises:
         CohortError: If there is no such picture, or one has no mask.
     """
-    pictures = sorted(p for p in (folder / "image").glob("*/*.*") if _is_picture(p))
+    pictures = sorted(p for p in (folder / "image").glob("*/*.*") if is_picture(p))
     if not pictures:
         raise CohortError(
             f"found no 'image/PATIENT/SLICE.jpg' in '{folder.name}', expected the lesion masks of "
             "CNCB-NCOV as unpacked; check the folder"
         )
-    masks = {(m.parent.name, m.stem): m for m in (folder / "mask").glob("*/*") if _is_picture(m)}
+    masks = {(m.parent.name, m.stem): m for m in (folder / "mask").glob("*/*") if is_picture(m)}
     splits = split_patients(picture.parent.name for picture in pictures)
     cases = []
     for picture in pictures:
@@ -67,7 +67,7 @@ def import_cncb_lesions(folder: Path) -> list[Case]:
     return cases
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
     """Whether a file is a picture by its name; not what a Mac leaves beside it."""
     return path.suffix.lower() in _PICTURES and not path.name.startswith(".")
 

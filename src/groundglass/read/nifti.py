@@ -146,7 +146,7 @@ def _check_agreement(header: Any, shape: tuple[int, ...], request: Request) -> N
     elif qform is not None and nib.aff2axcodes(sform) != nib.aff2axcodes(qform):
         found = f"an sform in {''.join(nib.aff2axcodes(sform))} beside a qform in "
         found += f"{''.join(nib.aff2axcodes(qform))} orientation"
-    elif qform is not None and (apart := _voxels_apart(sform, qform, shape)) > MOST_VOXELS_APART:
+    elif qform is not None and (apart := voxels_apart(sform, qform, shape)) > MOST_VOXELS_APART:
         found = f"an sform and a qform that send a corner of the volume {apart:.1f} voxels apart"
     if found:
         request.oddities.tolerate(
@@ -158,11 +158,11 @@ def _check_agreement(header: Any, shape: tuple[int, ...], request: Request) -> N
         )
 
 
-def _voxels_apart(
-    sform: NDArray[np.float64], qform: NDArray[np.float64], shape: tuple[int, ...]
+def voxels_apart(
+    affine: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]
 ) -> float:
     """How far apart two geometries send the corners of a volume at most, along any axis."""
     corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape))])
-    if np.linalg.matrix_rank(sform) < 4:  # refused for its axes later
+    if np.linalg.matrix_rank(affine) < 4:  # refused for its axes later
         return 0.0
-    return float(np.abs(np.linalg.solve(sform, qform @ corners.T) - corners.T).max())
+    return float(np.abs(np.linalg.solve(affine, other @ corners.T) - corners.T).max())
