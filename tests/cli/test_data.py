@@ -2,6 +2,7 @@ import csv
 import json
 
 import cv2
+import nibabel as nib
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -79,6 +80,20 @@ def test_a_public_data_set_becomes_a_table(tmp_path):
     rows = list(csv.DictReader((tmp_path / "cohort.csv").read_text().splitlines()))
     assert [row["split"] for row in rows] == ["test"]
     assert "1 cases" in result.stderr
+
+
+def test_slices_of_volumes_go_beside_the_table(tmp_path):
+    hu = np.full((48, 32, 3), 40, np.int16)
+    hu[8:40, 6:20] = -900
+    (tmp_path / "medseg").mkdir()
+    for name, array in (("tr_im", hu), ("tr_mask", (hu < 0).astype(np.uint8))):
+        nib.save(nib.Nifti1Image(array, np.diag([2, 2, 2, 1])), tmp_path / f"medseg/{name}.nii.gz")
+    table = tmp_path / "tables" / "medseg.csv"
+    result = run("data", "import", "medseg", tmp_path / "medseg", "--out", table)
+    assert result.exit_code == 0
+    assert "does not tell patients" in result.stderr
+    assert len(list((table.parent / "medseg-slices" / "image").iterdir())) == 3
+    assert run("data", "check", table).exit_code == 0
 
 
 def test_an_unknown_data_set_is_refused(tmp_path):

@@ -8,7 +8,13 @@ import pytest
 from groundglass.data.case import Case
 from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.data.file_check import find_faults
-from groundglass.data.importers import IMPORTERS, REMARKS, import_cases
+from groundglass.data.importers import (
+    IMPORTERS,
+    REMARKS,
+    VOLUME_IMPORTERS,
+    VOLUME_REMARKS,
+    import_cases,
+)
 from groundglass.errors import CohortError
 from tests.data.real_data import data_folder
 
@@ -107,6 +113,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
 
 def test_remarks_are_about_importers() -> None:
     assert REMARKS.keys() <= IMPORTERS.keys()
+    assert VOLUME_REMARKS.keys() <= VOLUME_IMPORTERS.keys() <= IMPORTERS.keys()
 
 
 REAL_SETS = {

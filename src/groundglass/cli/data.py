@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundglass.cli.console import quiet_native_libraries, say
+from groundglass.cli.options import Tolerate
 
 if TYPE_CHECKING:
     from groundglass.data.cohort import Case
@@ -61,20 +62,27 @@ def phantom(
 @data.command("import")
 def import_data(
     name: Annotated[str, typer.Argument(help="Layout of the data set, such as covid-ct-seg.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of the data set; nothing is copied.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set; it stays as it is.")],
     out: Annotated[Path, typer.Option("--out", help="Table to write.", metavar="CSV")],
+    tolerate: Tolerate = None,
 ) -> None:
-    """Turn a known public data set into a table of cases."""
+    """Turn a known public data set into a table of cases.
+
+    Pictures stay where they are. The slices of volumes go into a folder beside the table, with
+    its name and '-slices'.
+    """
     from groundglass.data.cohort import write_cohort
-    from groundglass.data.importers import REMARKS, import_cases
+    from groundglass.data.importers import REMARKS, VOLUME_REMARKS, has_volumes, import_cases
     from groundglass.write import check_folder
 
     check_folder(out.parent)
-    cases = import_cases(name, folder)
+    quiet_native_libraries()
+    cases = import_cases(name, folder, out.with_name(f"{out.stem}-slices"), tolerate or ())
     write_cohort(cases, out)
     say(f"{len(cases)} cases in {out}", "green")
-    if name in REMARKS:
-        say(REMARKS[name])
+    remark = (VOLUME_REMARKS if has_volumes(name, folder) else REMARKS).get(name)
+    if remark:
+        say(remark)
 
 
 @data.command("check")

@@ -1,6 +1,7 @@
-"""Known public data sets, turned into cohort tables; the data stay where they are."""
+"""Known public data sets, turned into cohort tables; pictures stay where they are."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from groundglass.data.case import Case, split_name
@@ -13,7 +14,13 @@ from groundglass.data.class_importers import (
     rows_of,
 )
 from groundglass.data.cncb_importers import import_cncb_lesions, import_covidx_ct
+from groundglass.data.semiseg_importers import (
+    import_covid_semiseg,
+    import_covid_semiseg_kinds,
+    import_covid_semiseg_unlabeled,
+)
 from groundglass.data.splits import split_patients
+from groundglass.data.volume_importers import import_covid_ct_seg_volumes, import_medseg_volumes
 from groundglass.errors import CohortError, UnknownNameError
 from groundglass.labels import Lesion
 
@@ -117,6 +124,9 @@ IMPORTERS: dict[str, Callable[[Path], list[Case]]] = {
     "covid-ct-seg": import_covid_ct_seg,
     "medseg": import_medseg,
     "medseg-published": lambda folder: import_medseg(folder, "infnet_split"),
+    "covid-semiseg": import_covid_semiseg,
+    "covid-semiseg-kinds": import_covid_semiseg_kinds,
+    "covid-semiseg-unlabeled": import_covid_semiseg_unlabeled,
     "cncb-lesions": import_cncb_lesions,
     "covidx-ct": import_covidx_ct,
     "covid-ct": import_covid_ct,
@@ -128,9 +138,23 @@ IMPORTERS: dict[str, Callable[[Path], list[Case]]] = {
 }
 """Importers by the name that ``groundglass data import`` takes."""
 
+VOLUME_IMPORTERS: dict[str, Callable[[Path, Path, Collection[str]], list[Case]]] = {
+    "covid-ct-seg": import_covid_ct_seg_volumes,
+    "medseg": import_medseg_volumes,
+}
+"""Importers of the sets as they are downloaded, where that is volumes; they write slices."""
+
+_TORN = (
+    "this published split tears slices of one look apart; 'groundglass data check' counts them, "
+    "and 'medseg' with its table of groups does not"
+)
+
 REMARKS = {
-    "medseg-published": "this published split tears slices of one look apart; "
-    "'groundglass data check' counts them, and 'medseg' does not",
+    "medseg-published": _TORN,
+    "covid-semiseg": _TORN,
+    "covid-semiseg-kinds": _TORN,
+    "covid-semiseg-unlabeled": "these are patients of COVID-19-CT-Seg; the masks beside them were "
+    "made by a network and are left out",
     "cxr-ieee8023": "lateral radiographs and the published lung masks, which are of other sizes, "
     "are left out; the split is drawn by patient",
     "cxr-actualmed": "radiographs without a picture are left out; all are for the test",
@@ -141,20 +165,60 @@ REMARKS = {
 }
 """What a person should know who imports a data set."""
 
+VOLUME_REMARKS = {
+    "covid-ct-seg": "slices without lung are left out; patients 002, 003 and 009 of coronacases "
+    "and 7 and 27 of Radiopaedia are held out, as for BENCHMARKS.md; licenses of the sources "
+    "conflict (CC BY 4.0, CC BY-NC-SA 4.0), the stricter is safe",
+    "medseg": "the set does not tell patients: all slices count as one, to learn from",
+}
+"""The same, where the set is volumes."""
 
-def import_cases(name: str, folder: Path) -> list[Case]:
+
+def has_volumes(name: str, folder: Path) -> bool:
+    """Whether a folder holds a data set as downloaded, in volumes, and not pictures and a table."""
+    return name in VOLUME_IMPORTERS and not (folder / "index.csv").is_file()
+
+
+def import_cases(
+    name: str, folder: Path, slices: Path | None = None, tolerate: Collection[str] = ()
+) -> list[Case]:
     """Cases of a known public data set.
+
+    Args:
+        name: Name in ``IMPORTERS``.
+        folder: The data set.
+        slices: New folder for the slices of volumes; beside the data set if not given. Nothing is
+            left of it where a volume is refused.
+        tolerate: Names in ``groundglass.read.TOLERABLE``, for volumes.
 
     Raises:
         UnknownNameError: If the layout is not known.
-        CohortError: If the folder does not have that layout.
+        CohortError: If the folder does not have that layout, or the one for slices is not new.
+        UnreadableScanError: If a volume cannot be read faithfully.
     """
     if name not in IMPORTERS:
         raise UnknownNameError.of("data set", name, IMPORTERS)
+    folder = folder.resolve()
+    if has_volumes(name, folder):
+        slices = slices or folder.with_name(f"{folder.name}-slices")
+        return _import_volumes(name, folder, slices.resolve(), tolerate)
     try:
-        return IMPORTERS[name](folder.resolve())
+        return IMPORTERS[name](folder)
     except KeyError as error:
         raise CohortError(
             f"found no column {error} in the table of '{folder.name}', expected the layout of "
             f"{name}; check the name and the folder"
         ) from None
+
+
+def _import_volumes(name: str, folder: Path, slices: Path, tolerate: Collection[str]) -> list[Case]:
+    if slices.exists():
+        raise CohortError(
+            f"found '{slices.name}' in the place for the slices, expected nothing there; remove it "
+            "or name another table"
+        )
+    try:
+        return VOLUME_IMPORTERS[name](folder, slices, tolerate)
+    except BaseException:  # also where someone stops it
+        shutil.rmtree(slices, ignore_errors=True)
+        raise
