@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundglass.cli.console import quiet_native_libraries, say
-from groundglass.cli.options import Tolerate
 
 if TYPE_CHECKING:
     from groundglass.data.cohort import Case
@@ -64,7 +63,14 @@ def import_data(
     name: Annotated[str, typer.Argument(help="Layout of the data set, such as covid-ct-seg.")],
     folder: Annotated[Path, typer.Argument(help="Folder of the data set; it stays as it is.")],
     out: Annotated[Path, typer.Option("--out", help="Table to write.", metavar="CSV")],
-    tolerate: Tolerate = None,
+    tolerate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Oddity of a volume to accept (see 'groundglass formats'). May be repeated.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Turn a known public data set into a table of cases.
 

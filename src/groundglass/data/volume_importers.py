@@ -134,7 +134,7 @@ def import_medseg_volumes(folder: Path, slices: Path, tolerate: Collection[str] 
         CohortError: If a file is missing, or the masks do not fit.
         UnreadableScanError: If a file cannot be read faithfully.
     """
-    there = _volumes_in(folder)
+    there = _volumes_in(folder, "*.nii*")
     for name in ("tr_im", "tr_mask"):
         if name not in there:
             raise CohortError(
@@ -157,11 +157,11 @@ def import_medseg_volumes(folder: Path, slices: Path, tolerate: Collection[str] 
     ]
 
 
-def _volumes_in(folder: Path) -> dict[str, Path]:
-    """NIfTI files of a folder and those below by their names; not what a Mac leaves beside them."""
+def _volumes_in(folder: Path, pattern: str = "**/*.nii*") -> dict[str, Path]:
+    """NIfTI files in and below a folder by their names; not what a Mac leaves beside them."""
     return {
         path.name.partition(".nii")[0]: path
-        for path in sorted(folder.rglob("*.nii*"))
+        for path in sorted(folder.glob(pattern))
         if path.name.endswith((".nii", ".nii.gz")) and not path.name.startswith(".")
     }
 
