@@ -1,13 +1,16 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from groundglass.labels import Lesion, Lung
 from groundglass.severity import SCORES, score_all
+from groundglass.severity.intervals import score_with_intervals
 from tests.severity.findings import pictures, volume
 
 R, L, GGO, UNK = Lung.RIGHT, Lung.LEFT, Lesion.GROUND_GLASS, Lesion.UNSPECIFIED
+EFFUSION = Lesion.PLEURAL_EFFUSION
 NEED_MILLIMETRES = {name for name in SCORES if name.endswith("_ml")}
 NEED_A_VOLUME = {
     "percentage_of_high_opacity",
@@ -65,3 +68,17 @@ def test_a_score_carries_its_own_name_and_its_definition(name):
 def test_scores_work_without_torch():
     code = "import groundglass.severity, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_effusion_changes_no_score_and_no_interval_wherever_it_is_marked(seed):
+    random = np.random.default_rng(seed)
+    lungs, voxels_hu = random.integers(0, 3, (4, 9, 10)), random.integers(-950, 60, (4, 9, 10))
+    lesions = random.choice([0, 0, 0, GGO, Lesion.CONSOLIDATION], lungs.shape)
+    fluid = np.where((lesions == 0) & (random.random(lungs.shape) < 0.5), EFFUSION, lesions)
+    assert (fluid[lungs > 0] == EFFUSION).any()
+    assert (fluid[lungs == 0] == EFFUSION).any()
+    dry, wet = (score_with_intervals(volume(lungs, m, voxels_hu)) for m in (lesions, fluid))
+    assert wet == dry
+    assert [score.name for score in wet[0]] == list(SCORES)
+    assert any(score.interval for score in wet[0])
