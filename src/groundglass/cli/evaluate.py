@@ -181,6 +181,30 @@ def evaluate_relevance(
 
 
 @commands.command()
+def evaluate_pretraining(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished pretraining.")],
+    tables: Tables,
+    name: CohortName,
+    split: SplitName = "test",
+    picture: Annotated[
+        Path | None, typer.Option(help="PNG to write: slices under both masks, and painted.")
+    ] = None,
+    results: Results = Path("benchmarks"),
+) -> None:
+    """Measure whether a pretraining's coach makes painting harder than random masks do."""
+    from groundglass.extras import need
+
+    need("train")
+    from groundglass.data.cohort import Cohort, split_name
+    from groundglass.evaluation.pretraining import evaluate_pretraining
+
+    measured = evaluate_pretraining(
+        run, Cohort.read(tables), split_name(split), name=name, picture=picture
+    )
+    _store(measured, results / f"pretraining-{measured.run}-{name}-{split}.json")
+
+
+@commands.command()
 def bench(
     system: SystemOrRun = "baseline_unet",
     slices: Annotated[int, typer.Option(min=200, help="Slices of the scan.")] = 300,

@@ -16,6 +16,7 @@ from groundglass.evaluation.confounding import Confounding
 from groundglass.evaluation.inf_net import InfNetEvaluation
 from groundglass.evaluation.instances import InstancesEvaluation
 from groundglass.evaluation.lungs import LungsEvaluation
+from groundglass.evaluation.pretraining import PretrainingEvaluation
 from groundglass.evaluation.relevance import RelevanceEvaluation
 from groundglass.evaluation.result import Measurement, Throughput
 from groundglass.evaluation.seeds import group_seeds
@@ -88,6 +89,7 @@ SECTIONS = (
     Section("volumes", lambda folder: group_seeds(stored("volumes", VolumesEvaluation)(folder))),
     Section("relevance", stored("relevance", RelevanceEvaluation)),
     Section("confounding", stored("confounding", Confounding)),
+    Section("pretraining", stored("pretraining", PretrainingEvaluation)),
     Section("training", read_throughputs),
     Section("speed", stored("speed", Speed)),
     Section("slice_speed", stored("slice-speed", SliceSpeed)),

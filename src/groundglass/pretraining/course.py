@@ -32,7 +32,23 @@ _COLUMNS = (
 )
 _JUDGED = ("random_error", "coach_error", "harder")
 
+FACTS = "pretraining.json"
+"""File in a run's folder that says what its weights are; where it is there, the run is finished."""
+
 _PICTURED_SLICES = 4
+
+
+def start_alternation(run: Run, config: PretrainConfig, parts: Any) -> Alternation:
+    """Network and coach before their first epoch, or to load the checkpoint of a run into."""
+    if run.last_checkpoint.is_file():  # it has all weights, and these may be a download
+        none = {"encoder_weights": "none", "coach_encoder_weights": "none", "start_weights": None}
+        known = type(config).model_fields
+        config = config.model_copy(update={k: v for k, v in none.items() if k in known})
+    seed_all(config.seed)
+    pretext = parts.start(config)
+    coach = Coach(config.coach_encoder)
+    start_encoder(coach.encoder, config.coach_encoder, config.coach_encoder_weights)
+    return Alternation(pretext, coach, config)
 
 
 class Course:
@@ -61,14 +77,8 @@ class Course:
         self.judged_batches: Batches = DataLoader(
             SliceDataset(judged or cases, config.size_px), batch_size=config.batch_size
         )
-        if run.last_checkpoint.is_file():  # it has all weights, and these may be a download
-            kinds = {"encoder_weights", "coach_encoder_weights"} & set(type(config).model_fields)
-            config = config.model_copy(update=dict.fromkeys(kinds, "none"))
-        seed_all(config.seed)
-        self.pretext = parts.start(config)
-        coach = Coach(config.coach_encoder)
-        start_encoder(coach.encoder, config.coach_encoder, config.coach_encoder_weights)
-        self.alternation = Alternation(self.pretext, coach, config)
+        self.alternation = start_alternation(run, config, parts)
+        self.pretext = self.alternation.pretext
         self.rows: list[dict[str, Any]] = []
 
     def finish(self, watcher: Watcher) -> None:
@@ -162,4 +172,4 @@ class Course:
             "train_slices": self.train_slices,
             "last_epoch": self.rows[-1],
         }
-        replace_text(self.run.folder / "pretraining.json", json.dumps(facts, indent=2) + "\n")
+        replace_text(self.run.folder / FACTS, json.dumps(facts, indent=2) + "\n")

@@ -27,6 +27,9 @@ class Row(NamedTuple):
     first: NDArray[np.float32]
 
 
+Panel = tuple[NDArray[np.float32], str]
+"""Gray 0 to 1, (row, column), and what stands below it."""
+
 COLUMN_TITLES = ("slice", "mask", "masked", "painted", "pasted into the gaps", "first map")
 
 
@@ -38,15 +41,35 @@ def draw_round(rows: Sequence[Row], title: str, path: Path) -> None:
         title: Stands over the picture.
         path: File to write.
     """
-    figure = Figure(figsize=(2 * len(COLUMN_TITLES), 2 * len(rows) + 0.6), layout="compressed")
+    lines = [
+        [
+            (panel, "")
+            for panel in (*row[:4], np.where(row.mask > 0.5, row.gray, row.painted), row[4])
+        ]
+        for row in rows
+    ]
+    draw_panels(COLUMN_TITLES, lines, title, path)
+
+
+def draw_panels(
+    titles: Sequence[str], lines: Sequence[Sequence[Panel]], title: str, path: Path
+) -> None:
+    """Write lines of gray panels as PNG.
+
+    Args:
+        titles: Title of each column.
+        lines: Panels of each line, one for each column.
+        title: Stands over the picture.
+        path: File to write.
+    """
+    figure = Figure(figsize=(2 * len(titles), 2 * len(lines) + 0.6), layout="compressed")
     figure.suptitle(title, fontsize=9)
-    axes = figure.subplots(len(rows), len(COLUMN_TITLES), squeeze=False)
-    for line, row in zip(axes, rows, strict=True):
-        pasted = np.where(row.mask > 0.5, row.gray, row.painted)
-        panels = (row.gray, row.mask, row.masked, row.painted, pasted, row.first)
-        for panel, pixels in zip(line, panels, strict=True):
-            panel.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            panel.set(xticks=[], yticks=[])
-    for panel, name in zip(axes[0], COLUMN_TITLES, strict=True):
-        panel.set_title(name, fontsize=8)
+    axes = figure.subplots(len(lines), len(titles), squeeze=False)
+    for places, panels in zip(axes, lines, strict=True):
+        for place, (pixels, below) in zip(places, panels, strict=True):
+            place.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            place.set(xticks=[], yticks=[])
+            place.set_xlabel(below, fontsize=8)
+    for place, name in zip(axes[0], titles, strict=True):
+        place.set_title(name, fontsize=8)
     figure.savefig(path, dpi=100)

@@ -1,5 +1,6 @@
 """Pretrain a system on the slices of a cohort, no label read; resumable after every epoch."""
 
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.resources import files
@@ -10,8 +11,10 @@ import torch
 
 from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.pretraining.alternation import Alternation
 from groundglass.pretraining.config import PretrainConfig
-from groundglass.pretraining.course import Course
+from groundglass.pretraining.course import FACTS, Course, start_alternation
+from groundglass.pretraining.rounds import turns_of
 from groundglass.systems.card import find_recipe
 from groundglass.training.run import Run, replace_text
 from groundglass.training.watcher import Watcher
@@ -67,6 +70,28 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
     run.add_environment(threads=config.threads, precision=config.precision)
     course.finish(watcher or Watcher())
     return run
+
+
+def load_pretraining(run: Run) -> Alternation:
+    """Network, with the output layers that paint, and coach as a finished pretraining left them.
+
+    Raises:
+        ConfigError: If there is no finished pretraining, or its checkpoint is gone.
+    """
+    facts = run.folder / FACTS
+    if not facts.is_file() or not run.last_checkpoint.is_file():
+        raise ConfigError(
+            f"found no {FACTS} with checkpoints/last.ckpt in '{run.folder.name}', expected a "
+            "finished pretraining; name the folder of one"
+        )
+    parts = _parts_of(json.loads(facts.read_text(encoding="utf-8"))["system"])
+    config: PretrainConfig = parts.Config.load(run.config, [])
+    pair = start_alternation(run, config, parts)
+    kept = torch.load(run.last_checkpoint, map_location=pair.device, weights_only=True)
+    pair.restore(turns_of(config)[-1], kept["state"])
+    pair.network.eval()
+    pair.coach.eval()
+    return pair
 
 
 def _parts_of(system: str) -> Any:
