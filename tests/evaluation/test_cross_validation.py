@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundglass.cli import evaluate as cli
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
 from groundglass.evaluation import cross_validation, experiment
+from groundglass.evaluation.benchmarks import write_benchmarks
 from groundglass.evaluation.cross_validation import assign_folds, cross_validate
 from groundglass.evaluation.seeds import read_metric
 from tests.evaluation.slices import KnownSystem, block, write_case
@@ -95,6 +97,29 @@ def test_every_patient_is_judged_by_a_run_that_has_not_seen_them(
     evaluation = measured.evaluation
     assert (evaluation.split, evaluation.cases, evaluation.patients) == ("3-fold", 6, 3)
     assert read_metric(evaluation, "lesion/dice") == pytest.approx(1 / 3, abs=1e-4)
+
+
+@pytest.mark.usefixtures("learned")
+def test_every_cross_validation_has_a_result_of_its_own_and_a_line_on_the_page(
+    tmp_path: Path,
+) -> None:
+    table, results = make_table(tmp_path), tmp_path / "results"
+    for folder, protocol in (("first", "as-used"), ("second", "as-used"), ("third", "inf-net")):
+        out = tmp_path / folder
+        cli.cross_validate(
+            "baseline_unet", [table], out, "blocks", folds=3, protocol=protocol, results=results
+        )
+    assert sorted(file.name for file in results.iterdir()) == [
+        "evaluation-first-blocks-3-fold.json",
+        "evaluation-second-blocks-3-fold.json",
+        "inf-net-third-blocks-3-fold.json",
+    ]
+    write_benchmarks(results, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert page.count("| `one per fold, config abc` | blocks | 3-fold |") == 4, (
+        "inf-net has two tables"
+    )
+    assert page.count("*N-fold*") == 2
 
 
 def test_other_folds_are_not_mixed_in(learned: list[Cohort], tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ def cross_validate(
             tell=say,
             progress=lambda done, of: progress("slices", done / of),
         )
-    file = f"{_KIND[protocol]}-{system}-{name}-{folds}-fold.json"
+    file = f"{_KIND[protocol]}-{out.resolve().name}-{name}-{folds}-fold.json"
     _store(measured.evaluation, results / file)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from groundglass.data.cohort import Case, Cohort, Split, write_cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
-from groundglass.evaluation.evaluate import Tell, run_facts
+from groundglass.evaluation.evaluate import Tell, count_seen, run_facts
 from groundglass.evaluation.experiment import Experiment
 from groundglass.evaluation.plan import Data, Plan, Row, Test
 from groundglass.evaluation.protocols import PROTOCOLS, Measured
@@ -115,15 +115,18 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
     experiment = Experiment(named, folder, folder, device)
     entries: list[Any] = []
     facts: dict[str, Any] = {}
+    seen: list[int | None] = []
     for trial in list_trials(plan):
         run = experiment.train(trial, tell)
         segmenter = load_system(str(run), device)
         tested = Cohort.read([named[trial.data.name]]).split("test")
         entries += PROTOCOLS[protocol].look(segmenter, tested, progress)
+        seen.append(count_seen(str(run), tested, "test", tell))
         # every seed deals the cases to other splits
         facts = facts or run_facts(segmenter.card, run, [(case.case, "") for case in cases])
     facts |= {"cohort": name, "split": f"{folds}-fold", "weights_sha256": ""}
     facts |= {"cases": len(cases), "patients": len(fold_of)}
+    facts["seen"] = None if None in seen else sum(count or 0 for count in seen)
     return PROTOCOLS[protocol].sum_up(facts, entries)
 
 
