@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from groundglass.data.phantom import Phantom
+from groundglass.evaluation import speed
 from groundglass.scan import CTSlices, Source
 from groundglass.systems.specialized_streams.join import join_runs
 from tests.read.broken_others import gray_slice
@@ -57,6 +58,21 @@ def test_slices_of_a_volume_without_lung_have_no_class_and_no_map(
     )
     if said.class_map is not None:
         assert looked_at[said.class_map.slice_index]
+
+
+@pytest.mark.slow
+def test_the_stages_of_a_pipeline_are_timed_apart(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ROWS": 96, "COLUMNS": 128, "SPACING_MM": (10.0, 4.0, 3.0)}.items():
+        monkeypatch.setattr(speed, name, value)
+    measured = speed.measure_speed(str(pipeline), slices=30)
+    assert measured.system == pipeline.name
+    stages = ["reading", "lungs", "lesions", "recognition", "manifestations", "writing"]
+    kept = [name for name in measured.seconds if name in stages]
+    assert kept == stages
+    assert "class" not in measured.seconds
+    assert 0.9 * sum(measured.seconds.values()) < measured.total_seconds
 
 
 def test_each_stage_tells_its_time(pipeline: Path, phantom: Phantom) -> None:

@@ -29,7 +29,8 @@ class Speed(BaseModel):
         machine: Processor architecture and Python.
         system: System that found the lesions, or the class of one that classifies alone.
         shape: Slices, rows and columns of the scan.
-        seconds: Time of each stage; ``start`` is the import of the libraries.
+        seconds: Time of each stage; ``start`` is the import of the libraries. A system that answers
+            by several networks has the time of each.
         total_seconds: The whole process, from start to exit.
         peak_memory_gb: Largest resident memory of the process, in 10^9 bytes.
     """
@@ -59,7 +60,7 @@ def measure_speed(system: str = "baseline_unet", slices: int = 300) -> Speed:
     shape = (slices, ROWS, COLUMNS)
     with tempfile.TemporaryDirectory(prefix="groundglass-bench-") as folder:
         scan, out = Path(folder) / "scan", Path(folder) / "out"
-        _in_process(_MAKE, str(scan), json.dumps(shape))
+        _in_process(_MAKE, str(scan), json.dumps(shape), json.dumps(SPACING_MM))
         start = perf_counter()
         wanted = "segment" if "segment" in find_card(system)[0].answers else "classify"
         printed = _in_process(_ANALYZE, str(scan), str(out), system, wanted)
@@ -84,9 +85,9 @@ import json, sys
 from pathlib import Path
 from groundglass.data.phantom import make_phantom
 from groundglass.data.phantom_files import write_phantom
-shape = tuple(json.loads(sys.argv[2]))
-write_phantom(make_phantom(0, shape=shape, spacing_mm={spacing}), Path(sys.argv[1]), "dicom")
-""".replace("{spacing}", repr(SPACING_MM))
+shape, spacing_mm = (tuple(json.loads(numbers)) for numbers in sys.argv[2:])
+write_phantom(make_phantom(0, shape=shape, spacing_mm=spacing_mm), Path(sys.argv[1]), "dicom")
+"""
 
 _ANALYZE = """
 import json, resource, sys
@@ -112,7 +113,7 @@ def _in_process(program: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, *arguments],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,  # what goes wrong is seen on the terminal
         text=True,
         env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},  # as the command line sets it
     )

@@ -1,4 +1,4 @@
-"""Pleural effusion beside the opacities: it lies in the chest, outside the lungs that hold air."""
+"""Pleural effusion beside the opacities: it lies in the chest, beside the lungs that hold air."""
 
 from collections.abc import Callable
 
@@ -15,18 +15,22 @@ MARGIN = 0.15
 """Margin around the lungs within which an effusion is looked for, as a share of their box: fluid
 shrinks the lung that is found."""
 
-Finder = Callable[[NDArray[np.float32], Box], NDArray[np.float32]]
-"""Takes the lung gray of a slice, and a part of it, to the chance of effusion on the slice."""
+Finder = Callable[[NDArray[np.float32], Box], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Takes the lung gray of a slice, and a part of it, to the chances of effusion and of any opacity
+on the slice."""
 
 
 def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, threshold: float) -> Mask:
     """Opacities with the effusion around the lungs.
 
+    Lungs as they are found take in the edge of an effusion, where density alone would make it
+    consolidation: inside the lungs, too, it is effusion where that is surer than any opacity.
+
     Args:
         scan: CT volume or pictures.
         lungs: Its lungs.
         opacities: What was found inside them, label set ``Lesion``.
-        find: Gives the chance of effusion.
+        find: Gives the chances of effusion and of any opacity.
         threshold: Chance above which a pixel is effusion.
     """
     whole = None
@@ -38,8 +42,9 @@ def add_effusion(scan: Scan, lungs: Mask, opacities: Mask, find: Finder, thresho
         merged = np.array(found)
         if box is not None and lung.any():
             part = np.s_[box.top : box.bottom, box.left : box.right]
-            found_here = find(gray_of(scan, index), box)[part]
-            fluid = (found_here > threshold) & (lung[part] == 0)
+            fluid_chance, opacity_chance = (c[part] for c in find(gray_of(scan, index), box))
+            surer = (lung[part] == 0) | (fluid_chance > opacity_chance)
+            fluid = (fluid_chance > threshold) & surer
             merged[part][fluid] = int(Lesion.PLEURAL_EFFUSION)
         masks.append(merged)
     return Mask.on(scan, masks, Lesion)

@@ -65,8 +65,8 @@ class Predictor(SliceSegmenter):
 
     Streams are joined by a rule: inside the lungs a pixel is lesion where a stream of an opacity is
     surer than the card's threshold, and of the kind whose stream is surest. Pleural effusion lies
-    outside the lungs, where no opacity is looked for, so the two never meet. A stream of one
-    opacity alone gives its own label.
+    outside the lungs, where no opacity is looked for, and inside where its stream is surer than
+    those of opacities. A stream of one opacity alone gives its own label.
     """
 
     lesion = _LESION
@@ -375,9 +375,12 @@ class Predictor(SliceSegmenter):
             found = found & ~dense  # lung that holds no air to speak of
         return found.astype(np.uint8) * np.uint8(self._only)
 
-    def _effusion(self, gray: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+    def _effusion(
+        self, gray: NDArray[np.float32], box: Box
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         frame = Frame.fit(box, gray.shape, self.card.size_px)
-        return frame.restore(next(self.outputs([(frame, gray)]))[_EFFUSION])
+        output = next(self.outputs([(frame, gray)]))
+        return frame.restore(output[_EFFUSION]), frame.restore(output[_LESION])
 
     def _batch(self, grays: list[NDArray[np.float32]], size_px: tuple[int, int]) -> Tensor:
         framed = [Frame.fit(Box.whole(g.shape), g.shape, size_px).gray(g) for g in grays]
