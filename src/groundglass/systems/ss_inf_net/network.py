@@ -139,8 +139,8 @@ class SsInfNet(nn.Module):
 def kind_chances(logits: Tensor) -> Tensor:
     """Chances of ground-glass opacity and of consolidation, adding up to at most 1.
 
-    The second network learns three sigmoids that know nothing of each other. Each is divided by the
-    sum of the three, which leaves the largest the largest.
+    The second network learns sigmoids that know nothing of each other. Where both together are more
+    than certain, they are divided by their sum; elsewhere they stay as they are.
 
     Args:
         logits: Of background, ground-glass opacity and consolidation, (batch, 3, row, column).
@@ -148,5 +148,5 @@ def kind_chances(logits: Tensor) -> Tensor:
     Returns:
         (batch, 2, row, column).
     """
-    chances = logits.sigmoid()
-    return chances[:, 1:] / chances.sum(1, keepdim=True).clamp_min(1e-6)
+    chances = logits[:, 1:].sigmoid()
+    return chances / chances.sum(1, keepdim=True).clamp_min(1)
