@@ -81,8 +81,9 @@ def _classify_radiograph(
     )
     files = []
     if out is not None:
-        spoke = answer.classification.class_map
-        files = write_radiograph(record, radiograph.pixels, spoke and spoke.spoke, out)
+        found = answer.classification.class_map
+        spoke = None if found is None else found.spoke
+        files = write_radiograph(record, radiograph.pixels, spoke, out)
     say_classification(record)
     say_notes(answer.notes)
     say_files(files)
