@@ -68,10 +68,11 @@ def test_an_effusion_comes_to_mask_report_and_seg_but_is_no_opacity(
     told = sum(row["lesion_pixels"].get("pleural effusion", 0) for row in slices)
     assert told == found.sum()
     stored = hd.seg.segread(out / "segmentation.dcm")
-    (number,) = [
+    number, *single = [  # the kind as a whole, then single lesions
         number
         for number in stored.segment_numbers
         if stored.get_segment_description(number).segmented_property_type.value == "60046008"
     ]
+    assert single
     volume = stored.get_volume(segment_numbers=[number], combine_segments=False)
     assert (volume.array > 0).sum() == found.sum()
