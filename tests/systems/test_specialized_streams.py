@@ -52,6 +52,7 @@ MANIFESTATIONS = ["stage=manifestations", "size_px=[32, 32]", "filters=[2, 2]"]
 class TestSpecializedStreams(SystemTester):
     name = "specialized_streams"
     parameters_m = 6.41
+    recipe = "recipe_any_opacity.yaml"
 
 
 def untrained_run(folder: Path, *overrides: str, cases: list[Case] | None = None) -> Path:

@@ -268,6 +268,6 @@ def test_a_join_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_system_without_weights_is_not_proposed() -> None:
     with pytest.raises(UnknownNameError) as refused:
-        need_answer(load_card("covid_attention_net"), "segment")
-    assert "baseline_unet" in str(refused.value)
-    assert "specialized_streams" not in str(refused.value)
+        need_answer(load_card("baseline_unet"), "classify")
+    assert "spatio_temporal_rcnn" in str(refused.value)
+    assert "covid_attention_net" not in str(refused.value)
