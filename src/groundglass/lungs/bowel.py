@@ -37,7 +37,7 @@ def find_bowel(scan: CoarseScan, lungs: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return bowel
     gas_hu = gas_from(scan, lungs > 0)
     lower = shown[shown >= (shown[0] + shown[-1]) / 2]
-    small = {int(n): list(_small_pieces(scan, lungs[n])) for n in lower}
+    small = {int(n): list(small_pieces(scan, lungs[n])) for n in lower}
     for number, pieces in small.items():
         for piece in pieces:
             large = np.count_nonzero(piece) * scan.pixel_mm**2 >= LEAST_MM2
@@ -67,7 +67,7 @@ def is_darker(hu: NDArray[np.int16], piece: NDArray[np.uint8], gas_hu: float) ->
     return bool(core.any() and np.median(hu[core]) < gas_hu)
 
 
-def _small_pieces(scan: CoarseScan, pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def small_pieces(scan: CoarseScan, pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Pieces of a slice that are too small to be sure of, 1 inside."""
     count, pieces, boxes, _ = cv2.connectedComponentsWithStats(
         (pixels > 0).view(np.uint8), connectivity=4

@@ -4,11 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.lungs.bowel import gas_from, is_darker
+from groundglass.lungs.bowel import gas_from, is_darker, small_pieces
 from groundglass.lungs.coarse import CoarseScan
-
-LARGEST_MM2 = 1000.0
-"""A larger piece of air on a slice is no tip: stomach, or bowel."""
 
 
 def find_recesses(
@@ -17,7 +14,7 @@ def find_recesses(
     """Small pieces of air that go on from lung, beside it on a slice or from the slice above.
 
     Looked for in the lower half of the lungs alone, where no large airway lies beside them. A piece
-    that is darker than the patient's lung is gas of bowel.
+    that is darker than the patient's lung is gas of bowel, a large one stomach or bowel.
 
     Args:
         scan: The scan.
@@ -37,12 +34,7 @@ def find_recesses(
         rest = ((air[number] > 0) & ~lungs[number]).view(np.uint8)
         above = (lungs[number - 1] | added[number - 1]).view(np.uint8)
         near = above | cv2.dilate(lungs[number].view(np.uint8), cross)
-        count, pieces, boxes, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
-        areas_mm2 = boxes[:, cv2.CC_STAT_AREA] * scan.pixel_mm**2
-        for piece in range(1, count):
-            inside = (pieces == piece).view(np.uint8)
-            if areas_mm2[piece] > LARGEST_MM2 or not (inside & near).any():
-                continue
-            if not is_darker(scan.hu[number], inside, gas_hu):
-                added[number] |= inside > 0
+        for piece in small_pieces(scan, rest):
+            if (piece & near).any() and not is_darker(scan.hu[number], piece, gas_hu):
+                added[number] |= piece > 0
     return added
