@@ -153,6 +153,18 @@ def test_a_moved_run_still_knows_its_best_epoch(
     assert not (tmp_path / "here").exists()
 
 
+def test_an_epoch_that_is_no_better_is_not_lost(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemModule, "on_validation_epoch_end", stand_still)
+    pull_the_plug("validation_step", 2, monkeypatch)
+    with pytest.raises(PulledPlugError):
+        start(table, tmp_path / "run", ["monitor=val/still"])
+    found = Run(tmp_path / "run")
+    assert torch.load(found.best_checkpoint, weights_only=True)["epoch"] == 0
+    assert torch.load(found.last_checkpoint, weights_only=True)["epoch"] == 1
+
+
 def test_a_resumed_run_reads_no_weights_but_its_own(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +283,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(table: Path, tmp_
     moments = [
         f"step:{draw.randrange(4)}",  # before the first checkpoint
         f"step:{draw.randrange(5, 8)}",  # in the middle of an epoch; one has four steps
-        f"checkpoint:{draw.randrange(1, 4)}",  # one or two of them at the end of each epoch
+        f"checkpoint:{draw.randrange(1, 4)}",  # the last at the end of each epoch, before it a best
         f"validation:{draw.randrange(2)}",
     ]
     for number, moment in enumerate(moments):

@@ -61,22 +61,27 @@ class MovableCheckpoints(ModelCheckpoint):
         return str(Path(str(self.dirpath)) / Path(path).name) if path else path
 
 
-def keep_checkpoints(run: Run, config: RunConfig) -> ModelCheckpoint:
-    """Keeps the last epoch, to go on from, and the best one if that is what the run is for.
+def keep_checkpoints(run: Run, config: RunConfig) -> list[ModelCheckpoint]:
+    """Keeps every last epoch, to go on from, and the best one if that is what the run is for.
 
     Both are written when the epoch is over: its row in the table and its measurements are in.
-    Lightning writes its own ``last`` only together with another, so where the last epoch alone is
-    wanted, that is the one which is kept, under that name.
+    The last one is written last, and so knows which epoch is the best. It has a keeper of its own
+    because Lightning writes its own ``last`` only in epochs that are better than all before, and a
+    run that is resumed would go back to such a one.
     """
-    best = config.keep == "best"
-    kept = run.best_checkpoint if best else run.last_checkpoint
+    last = _keep_checkpoint(run.last_checkpoint)
+    if config.keep == "last":
+        return [last]
+    return [_keep_checkpoint(run.best_checkpoint, config.monitor, config.monitor_mode), last]
+
+
+def _keep_checkpoint(file: Path, monitor: str | None = None, mode: str = "min") -> ModelCheckpoint:
     return MovableCheckpoints(
-        dirpath=run.checkpoints,
-        filename=kept.stem,
-        monitor=config.monitor if best else None,
-        mode=config.monitor_mode,
+        dirpath=file.parent,
+        filename=file.stem,
+        monitor=monitor,
+        mode=mode,
         save_top_k=1,
-        save_last=best,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )

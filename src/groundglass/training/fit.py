@@ -143,7 +143,7 @@ def _trainer(
         *watching,
         EMAWeightAveraging(decay=config.average_decay),
         EpochTable(run.metrics),
-        keep_checkpoints(run, config),
+        *keep_checkpoints(run, config),
     ]
     if config.patience is not None:
         callbacks.append(StopWithoutProgress(config, config.patience))
