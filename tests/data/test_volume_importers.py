@@ -116,6 +116,8 @@ def test_both_masks_in_one_file_tell_the_same(folder: Path) -> None:
     separate = {case.case: case for case in Cohort.read([table]).cases}
     together = imported("covid-ct-seg", folder)
     assert list(together) == list(separate)
+    healthy = [name for name, case in together.items() if case.lesions == "none"]
+    assert healthy == ["coronacases_001_0001", "coronacases_001_0004"]
     for name, case in together.items():
         np.testing.assert_array_equal(case.read_lungs(), separate[name].read_lungs())
         np.testing.assert_array_equal(case.read_lesions(), separate[name].read_lesions())

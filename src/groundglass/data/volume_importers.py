@@ -243,10 +243,12 @@ def _write_volume(name: str, gray: Volume, masks: Masks, slices: Path) -> list[C
             f"found no lung in the masks of '{name}', expected some; download them again"
         )
     cut = np.s_[box.top : box.bottom, box.left : box.right]
+    meanings = (item.partition(":") for item in masks["lesions"][1].split())
+    of_lesion = [int(value) for value, _, meaning in meanings if int(meaning)]
     cases = []
     for number in np.flatnonzero((lungs > 0).any((1, 2))).tolist():
         case = f"{name}_{number:04d}"
-        ill = bool(lesions[number].any())
+        ill = bool(np.isin(lesions[number], of_lesion).any())
         cases.append(
             Case(
                 case=case,
