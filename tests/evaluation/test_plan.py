@@ -92,8 +92,7 @@ def test_a_table_fills_seed_by_seed() -> None:
 
 def test_a_row_starts_from_its_own_data_and_seed_or_from_the_first_there_are() -> None:
     (trial,) = list_trials(make_plan(), rows=["started"], data=["small"], seeds=[1])
-    assert trial.start is not None
-    assert trial.start.name == "plan-coach-large-seed0"
+    assert [source.name for source in trial.sources] == ["plan-coach-large-seed0"]
 
 
 def test_a_row_that_is_not_there_is_refused_with_those_that_are() -> None:
@@ -106,15 +105,27 @@ def test_a_row_that_measures_weights_anew_has_an_order_of_its_own() -> None:
     variant["settings"] = {"threads": 1}
     plan = make_plan(rows=[*SETTINGS["rows"], variant])  # type: ignore[misc]
     plain, measured = list_trials(plan, rows=["plain", "variant"], data=["small"], seeds=[1])
-    assert measured.start is not None
-    assert measured.start.name == plain.name == "plan-plain-small-seed1"
+    assert measured.sources == (plain,)
     assert measured.order == {"weights_of": plain.order, "settings": {"threads": 1}}
     assert "weights_of" not in plain.order
 
 
+def test_an_average_takes_one_run_of_each_seed_of_its_row() -> None:
+    average = {"name": "mean", "title": "mean", "system": "baseline_unet", "average_of": "plain"}
+    plan = make_plan(rows=[*SETTINGS["rows"], average])  # type: ignore[misc]
+    (trial,) = list_trials(plan, rows=["mean"], data=["small"])
+    plain = list_trials(plan, rows=["plain"], data=["small"])
+    assert trial.seed == plain[0].seed
+    assert list(trial.sources) == plain
+    assert len(plain) == 2
+    assert trial.order == {"average_of": [one.order for one in plain]}
+    with pytest.raises(ValueError, match="settings or seeds"):
+        make_plan(rows=[*SETTINGS["rows"], {**average, "seeds": [3]}])  # type: ignore[misc]
+
+
 def test_a_row_cannot_both_start_from_weights_and_have_them() -> None:
     both = {**SETTINGS["rows"][2], "weights_of": "plain"}  # type: ignore[index]
-    with pytest.raises(ValueError, match="one at most"):
+    with pytest.raises(ValueError, match="more than one of"):
         make_plan(rows=[*SETTINGS["rows"][:2], both])  # type: ignore[misc, index]
 
 

@@ -100,7 +100,7 @@ def test_a_run_interrupted_when_all_epochs_are_done_is_finished(
         raise PulledPlugError
 
     with monkeypatch.context() as patch:
-        patch.setattr("groundglass.training.train._keep_weights", stop)
+        patch.setattr("groundglass.training.train.keep_network", stop)
         with pytest.raises(PulledPlugError):
             start(table, tmp_path / "run")
     found = resume(tmp_path / "run")
@@ -123,7 +123,7 @@ def test_a_training_without_progress_ends_and_stays_ended(
         raise PulledPlugError
 
     with monkeypatch.context() as patch:
-        patch.setattr("groundglass.training.train._keep_weights", stop)
+        patch.setattr("groundglass.training.train.keep_network", stop)
         with pytest.raises(PulledPlugError):
             start(table, tmp_path / "run", ["patience=1", "epochs=9", "monitor=val/still"])
     found = resume(tmp_path / "run")

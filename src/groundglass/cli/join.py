@@ -1,4 +1,4 @@
-"""Join runs of single stages to one system."""
+"""Make one system of several runs: of stages joined, or of seeds averaged."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,3 +24,25 @@ def join_stages(
 
     card = join_runs(runs, out)
     say(f"{out}: can {' and '.join(card.answers)}")
+
+
+@commands.command("average-runs")
+def average_runs(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Runs of one training that differ by seed alone and have start weights.",
+            metavar="RUN...",
+        ),
+    ],
+    out: OutFolder,
+) -> None:
+    """Average the weights of runs that differ by seed alone, to one network as fast as one."""
+    from groundglass.extras import need
+
+    need("train")
+    from groundglass.training import average
+    from groundglass.training.run import Run
+
+    average.average_runs([Run(folder) for folder in runs], out)
+    typer.echo(out)

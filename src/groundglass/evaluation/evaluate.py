@@ -130,11 +130,16 @@ def run_facts(card: Card, run: Path, splits: Splits | None = None) -> dict[str, 
     }
 
 
+_LATER_SETTINGS: dict[str, Any] = {"lesion_threshold": 0.5, "mean_of_seeds": []}
+"""Settings that runs did not write out when the first results were stored, with their defaults."""
+
+
 def configuration_digest(config: Path, splits: Splits | None = None) -> str:
     """Short hash of what runs share that differ by seed alone: settings, cases, and their start.
 
     Start weights count by this hash of the run that they come from; of other files that are named
-    in settings, the name alone.
+    in settings, the name alone. A setting that came after results were stored counts where it is
+    not at its default, so that later seeds of a configuration stand beside the earlier ones.
 
     Args:
         config: Settings of a run, in its folder.
@@ -142,6 +147,9 @@ def configuration_digest(config: Path, splits: Splits | None = None) -> str:
     """
     settings = cast("dict[str, Any]", yaml.safe_load(config.read_text(encoding="utf-8")))
     settings.pop("seed", None)
+    for name, default in _LATER_SETTINGS.items():
+        if settings.get(name) == default:
+            del settings[name]
     start = settings.get("start_weights")
     for key, value in settings.items():
         if isinstance(value, str):

@@ -15,6 +15,7 @@ from groundglass.evaluation.seeds import AnyEvaluation
 from groundglass.evaluation.trial import Trial, TrialResult, list_trials, read_trial
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
+from groundglass.training.average import average_runs
 from groundglass.training.progressive import last_round, learn_progressively
 from groundglass.training.run import Run, replace_text
 from groundglass.training.train import that_change_nothing, train
@@ -117,15 +118,15 @@ class Experiment:
 
     def _starts_to_renew(self, trial: Trial) -> list[Trial]:
         """What a trial stands on, where its result is, or may come to be, of other weights."""
-        start = trial.start
-        if start is None:
-            return []
-        found = self._starts_to_renew(start)
-        stored, weights = self._stored(start), self._weights(start)
-        gone = weights is None and _is_finished(self.runs / trial.name, trial.order)
-        if stored is None or gone or all(o.weights_sha256 == weights for o in stored.evaluations):
-            return found
-        return [*found, start]
+        found: list[Trial] = []
+        for source in trial.sources:
+            found += self._starts_to_renew(source)
+            stored, weights = self._stored(source), self._weights(source)
+            gone = weights is None and _is_finished(self.runs / trial.name, trial.order)
+            known = () if stored is None or gone else stored.evaluations
+            if any(one.weights_sha256 != weights for one in known):
+                found.append(source)
+        return found
 
     def _stored_of_run(self, trial: Trial, tell: Tell | None) -> TrialResult | None:
         """The stored result of a trained trial, as far as it is of the weights of its run."""
@@ -146,7 +147,7 @@ class Experiment:
         """Cohorts that a trial, and what it starts from, still need."""
         if _is_finished(self.runs / trial.name, trial.order):
             return set()
-        before = set() if trial.start is None else self._trained_on(trial.start)
+        before = {name for source in trial.sources for name in self._trained_on(source)}
         others = {trial.row.unlabeled.cohort} if trial.row.unlabeled else set()
         return before | others | set(trial.data.train)
 
@@ -172,19 +173,21 @@ class Experiment:
         order = trial.order
         if _is_finished(folder, order):
             return self._run(trial).folder
-        start = trial.start
-        started = None if start is None else self.train(start, tell)
+        sources = [self.train(source, tell) for source in trial.sources]
+        if trial.row.average_of is not None:
+            average_runs([Run(source) for source in sources], folder)
+            _write_order(folder, order, finished=True)
+            return folder
         settings = [f"{key}={json.dumps(value)}" for key, value in order["settings"].items()]
         if trial.row.weights_of is not None:
-            assert started is not None
-            make_variant(Run(started), folder, settings)
+            make_variant(Run(sources[0]), folder, settings)
             _write_order(folder, order, finished=True)
             return folder
         if tell is not None:
             tell(f"training {trial.name}")
         overrides = [*self.local, *settings]
-        if started is not None:
-            start_weights = str((started / "weights.safetensors").resolve())
+        for source in sources:
+            start_weights = str((source / "weights.safetensors").resolve())
             overrides.append(f"start_weights={json.dumps(start_weights)}")
         folder.mkdir(parents=True, exist_ok=True)
         _write_order(folder, order, finished=False)
@@ -253,7 +256,7 @@ def _missing_tests(trial: Trial, stored: TrialResult | None) -> list[Test]:
 def _started_from(start: Trial) -> list[Trial]:
     """Trials of the plan that start from a trial."""
     trials = list_trials(start.plan)
-    return [one for one in trials if one.start is not None and one.start.name == start.name]
+    return [one for one in trials if start.name in {source.name for source in one.sources}]
 
 
 class _Teller(Watcher):

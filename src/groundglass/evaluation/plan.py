@@ -1,5 +1,6 @@
 """A plan: the table of an experiment, with all that is trained and measured to fill it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -77,6 +78,8 @@ class Row(_Part):
         start_from: Row whose weights this one starts from.
         weights_of: Row whose run this one measures with other settings, nothing trained: for
             settings that act only in use, such as thresholds.
+        average_of: Row whose runs, one of each seed, are averaged to the one of this row, nothing
+            trained; see ``groundglass average-runs``. It counts under the first of these seeds.
         unlabeled: Slices to learn from beside the labeled ones; the run is that of the last round.
         seeds: Seeds of this row; the plan's if not given.
         data: Names of the data it is made for; all if not given.
@@ -91,6 +94,7 @@ class Row(_Part):
     settings: dict[str, Setting] = {}
     start_from: str | None = None
     weights_of: str | None = None
+    average_of: str | None = None
     unlabeled: Unlabeled | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
@@ -131,15 +135,7 @@ class Plan(_Part):
             strange = {*(row.data or ()), *row.published} - set(data)
             if strange:
                 raise ValueError(f"row {row.name} names the data {sorted(strange)}, known: {data}")
-            if row.start_from is not None and row.weights_of is not None:
-                raise ValueError(f"row {row.name} has start_from and weights_of, one at most")
-            if row.unlabeled and (row.weights_of is not None or row.kind == "pretrain"):
-                raise ValueError(
-                    f"row {row.name} has unlabeled slices, but no training to use them"
-                )
-            for other in (row.start_from, row.weights_of):
-                if other is not None and other not in rows[:index]:
-                    raise ValueError(f"row {row.name} starts from {other}, no row above it")
+            _refuse_wrong_sources(row, rows[:index])
         return self
 
     def row(self, name: str) -> Row:
@@ -159,6 +155,8 @@ class Plan(_Part):
 
     def seeds_of(self, row: Row) -> tuple[int, ...]:
         """The seeds of a row."""
+        if row.average_of is not None:
+            return self.seeds_of(self.row(row.average_of))[:1]
         return self.seeds if row.seeds is None else row.seeds
 
     def cohorts(self) -> set[str]:
@@ -166,6 +164,22 @@ class Plan(_Part):
         tests = {test.cohort for data in self.data for test in data.tests}
         others = {row.unlabeled.cohort for row in self.rows if row.unlabeled}
         return tests | others | {name for data in self.data for name in data.train}
+
+
+def _refuse_wrong_sources(row: Row, above: Sequence[str]) -> None:
+    others = [o for o in (row.start_from, row.weights_of, row.average_of) if o is not None]
+    if len(others) > 1:
+        raise ValueError(
+            f"row {row.name} has more than one of start_from, weights_of and average_of"
+        )
+    untrained = row.weights_of is not None or row.average_of is not None
+    if row.unlabeled and (untrained or row.kind == "pretrain"):
+        raise ValueError(f"row {row.name} has unlabeled slices, but no training to use them")
+    if row.average_of is not None and (row.settings or row.seeds):
+        raise ValueError(f"row {row.name} is an average and has settings or seeds")
+    for other in others:
+        if other not in above:
+            raise ValueError(f"row {row.name} starts from {other}, no row above it")
 
 
 def read_plan(path: Path) -> Plan:

@@ -67,7 +67,9 @@ class Trial:
     @property
     def order(self) -> dict[str, Any]:
         """What the plan asks of the run, comparable with what an earlier call asked."""
-        start = None if self.start is None else self.start.order
+        if self.row.average_of is not None:
+            return {"average_of": [source.order for source in self.sources]}
+        start = self.sources[0].order if self.sources else None
         if self.row.weights_of is not None:
             return {"weights_of": start, "settings": self.row.settings}
         others = self.row.unlabeled
@@ -87,19 +89,20 @@ class Trial:
         return hashlib.sha256(json.dumps(self.order, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
-    def start(self) -> "Trial | None":
-        """The run whose weights it takes: of the same data and seed where there is one."""
-        name = self.row.weights_of or self.row.start_from
+    def sources(self) -> "tuple[Trial, ...]":
+        """The runs whose weights it takes, of the same data where there are some.
+
+        One of the same seed, or else the first; for an average, one of each seed.
+        """
+        name = self.row.weights_of or self.row.start_from or self.row.average_of
         if name is None:
-            return None
+            return ()
         row = self.plan.row(name)
         data, seeds = self.plan.data_of(row), self.plan.seeds_of(row)
-        return Trial(
-            self.plan,
-            row,
-            self.data if self.data in data else data[0],
-            self.seed if self.seed in seeds else seeds[0],
-        )
+        if self.row.average_of is None:
+            seeds = (self.seed if self.seed in seeds else seeds[0],)
+        same = self.data if self.data in data else data[0]
+        return tuple(Trial(self.plan, row, same, seed) for seed in seeds)
 
 
 def list_trials(

@@ -69,9 +69,7 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
     train_cases = some_patients(cohort.split("train"), config.patients_share, config.seed)
     val_cases = tuple(case for case in cohort.cases if case.split == "val")
     resumed = run.last_checkpoint.is_file()
-    built = config
-    if resumed and "encoder_weights" in type(config).model_fields:  # they may be a download
-        built = config.model_copy(update={"encoder_weights": "none"})
+    built = without_encoder_weights(config) if resumed else config
     val = parts.Module.val_data(config, val_cases) if val_cases else None
     judged = getattr(getattr(val, "dataset", None), "cases", val_cases)  # some may be left out
     module: SystemModule = parts.Module.start(built, [case.patient for case in judged])
@@ -90,6 +88,13 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
         val,
         taken,
     )
+
+
+def without_encoder_weights(config: RunConfig) -> RunConfig:
+    """Settings that build the same network without its start weights, which may be a download."""
+    if "encoder_weights" not in type(config).model_fields:
+        return config
+    return config.model_copy(update={"encoder_weights": "none"})
 
 
 def fit(run: Run, config: RunConfig, prepared: Prepared, watcher: Watcher) -> Throughput:

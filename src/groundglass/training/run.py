@@ -137,6 +137,12 @@ class Run:
         lines = [f"{digest}  {path}\n" for path, digest in _checksums(files).items()]
         replace_text(self.checksums, "".join(lines))
 
+    def take_cases(self, other: "Run") -> None:
+        """Copy the cases of another run, with the checksums of their files as far as known."""
+        for known, copy in ((other.cohort, self.cohort), (other.checksums, self.checksums)):
+            if known.is_file():
+                replace_bytes(copy, known.read_bytes())
+
     def refuse_changed_files(self, files: Sequence[Path]) -> None:
         """Make sure that the files of the cohort are still those that the run began with.
 

@@ -13,12 +13,12 @@ from groundglass.data.cohort import Case, Cohort, Split, write_cohort
 from groundglass.data.leaks import check_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
-from groundglass.systems.card import Weights, find_recipe, load_card, write_card
+from groundglass.systems.card import find_recipe
 from groundglass.training.config import RunConfig
 from groundglass.training.devices import Devices
 from groundglass.training.fit import fit, prepare
-from groundglass.training.module import SystemModule
-from groundglass.training.run import Run, replace_text, save_weights
+from groundglass.training.keep import keep_network
+from groundglass.training.run import Run, replace_text
 from groundglass.training.seen import Learned
 from groundglass.training.watcher import Watcher
 
@@ -88,6 +88,7 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         raise ConfigError(
             f"found settings of '{config.system}', expected those of '{system}'; name that system"
         )
+    _refuse_untrained(config)
     _refuse_missing_splits(cohort, config)
     _refuse_empty_epochs(config)
     prepared = prepare(run, config, cohort, parts)
@@ -95,7 +96,10 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         _begin(run, config, cohort, watcher)
     throughput = fit(run, config, prepared, watcher)
     if _is_first_process():
-        _keep_weights(run, config, prepared.module, parts, cohort)
+        kept = run.best_checkpoint if config.keep == "best" else run.last_checkpoint
+        checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
+        prepared.module.load_state_dict(checkpoint["state_dict"])
+        keep_network(run, config, prepared.module, cohort)
         replace_text(run.throughput, throughput.summary())
     return run
 
@@ -161,6 +165,14 @@ def _read_begun(
     return parts.Config.load(run.config, list(overrides)), cohort
 
 
+def _refuse_untrained(config: RunConfig) -> None:
+    if config.mean_of_seeds:
+        raise ConfigError(
+            f"found mean_of_seeds={list(config.mean_of_seeds)} in a training, expected none, as it "
+            "says that nothing was trained; leave it out, and use average-runs for such a run"
+        )
+
+
 def _refuse_missing_splits(cohort: Cohort, config: RunConfig) -> None:
     cohort.split("train")
     if config.keep == "best":
@@ -213,39 +225,3 @@ def _files(cases: Sequence[Case]) -> list[Path]:
     named = dict.fromkeys(path for case in cases for path in case.files.values())
     files = [[path] if path.is_file() else sorted(path.rglob("*")) for path in named]
     return [path for some in files for path in some if path.is_file()]
-
-
-def _keep_weights(
-    run: Run, config: RunConfig, module: SystemModule, parts: Any, cohort: Cohort
-) -> None:
-    """Write weights and card of the epoch that is kept.
-
-    A system whose card says what is known once the weights are final, such as thresholds chosen on
-    the validation split, has a function ``settle(module, card, cases)`` beside its ``Module``.
-    """
-    kept = run.best_checkpoint if config.keep == "best" else run.last_checkpoint
-    checkpoint = torch.load(kept, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
-    weights = Weights(
-        file=run.weights.name,
-        sha256=save_weights(module.network, run.weights),
-        parameters_m=round(sum(p.numel() for p in module.network.parameters()) / 1e6, 2),
-        license="as the training data allow",
-        trained_on=f"{run.folder.name}/cohort.csv",
-        seed=config.seed,
-        config=parts.Config.load(run.config, []).digest(),  # threads may differ since
-    )
-    card = load_card(config.system)
-    card = card.model_copy(
-        update={
-            "answers": config.answers() or card.answers,
-            "network": config.network_settings(),
-            "size_px": config.size_px,
-            "lesion_threshold": config.lesion_threshold,
-            "metrics": {},
-            "weights": weights,
-        }
-    )
-    if hasattr(parts, "settle"):
-        card = parts.settle(module, card, [c for c in cohort.cases if c.split == "val"])
-    write_card(card, run.card)

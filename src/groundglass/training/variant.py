@@ -30,9 +30,7 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
     made = Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     copyfile(run.weights, made.weights)
-    for known, copy in ((run.cohort, made.cohort), (run.checksums, made.checksums)):
-        if known.is_file():
-            copyfile(known, copy)
+    made.take_cases(run)
     weights = card.weights.model_copy(update={"config": config.digest()})
     changes = {
         "network": {**card.network, **config.network_settings()},

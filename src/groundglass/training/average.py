@@ -1,0 +1,116 @@
+"""Runs that differ by seed alone, averaged to one network (Wortsman et al. 2022)."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from groundglass.data.cohort import Cohort
+from groundglass.errors import ConfigError, OutputError
+from groundglass.systems.card import Card, read_card
+from groundglass.training.config import RunConfig
+from groundglass.training.fit import without_encoder_weights
+from groundglass.training.keep import keep_network
+from groundglass.training.run import Run, replace_text
+from groundglass.training.train import CHANGE_NOTHING
+from groundglass.weights import load_weights
+
+
+def average_runs(runs: Sequence[Run], folder: Path) -> Run:
+    """Make a run whose weights are the mean of those of others, as fast as one of them.
+
+    The runs have to start from one network: weights that started apart stand for different things
+    in the same place, and their mean for none (Wortsman et al. 2022, arXiv:2203.05482, uniform
+    soup). Statistics of normalization layers are averaged like weights.
+
+    Args:
+        runs: Finished runs, two at least.
+        folder: Folder of the new run.
+
+    Raises:
+        ConfigError: If the runs differ by more than their seed, or did not start from the same
+            weights.
+        OutputError: If the folder exists.
+        WeightsError: If weights are missing or were changed.
+    """
+    if folder.exists():
+        raise OutputError(f"found '{folder.name}', expected a new folder; name another")
+    if len(runs) < 2:
+        raise ConfigError(f"found {len(runs)} run, expected two at least; name more")
+    cards = [_card(run) for run in runs]
+    parts = import_module(f"groundglass.systems.{cards[0].name}.training")
+    configs = [_config(run, card, cards[0].name) for run, card in zip(runs, cards, strict=True)]
+    _refuse_differences(runs, configs)
+    seeds = tuple(config.seed for config in configs)
+    config = configs[0].model_copy(update={"mean_of_seeds": seeds})
+    cohort = Cohort.read([runs[0].cohort])
+    patients = [case.patient for case in cohort.cases if case.split == "val"]
+    module = parts.Module.start(without_encoder_weights(config), patients)
+    states = []
+    for run, card in zip(runs, cards, strict=True):
+        assert card.weights is not None
+        load_weights(module.network, run.weights, card.weights.sha256)
+        states.append({name: value.clone() for name, value in module.network.state_dict().items()})
+    module.network.load_state_dict({name: _mean([s[name] for s in states]) for name in states[0]})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        made = Run(Path(beside) / folder.name)
+        made.folder.mkdir()
+        made.take_cases(runs[0])
+        replace_text(made.config, config.dump())
+        keep_network(made, config, module, cohort)
+        made.folder.rename(folder)
+    return Run(folder)
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    if not values[0].is_floating_point():  # counts of steps
+        return values[0]
+    return torch.stack([value.double() for value in values]).mean(dim=0).to(values[0].dtype)
+
+
+def _card(run: Run) -> Card:
+    if not run.card.is_file():
+        raise ConfigError(
+            f"found no card in '{run.folder.name}', expected a finished run; resume it first"
+        )
+    return read_card(run.card)
+
+
+def _config(run: Run, card: Card, system: str) -> RunConfig:
+    if card.name != system:
+        raise ConfigError(
+            f"found a run of '{card.name}' in '{run.folder.name}', expected one of {system} as the "
+            "first is; leave it out"
+        )
+    parts = import_module(f"groundglass.systems.{system}.training")
+    config: RunConfig = parts.Config.load(run.config, [])
+    if config.start_weights is None:
+        raise ConfigError(
+            f"found no start weights in '{run.folder.name}', expected runs that started from the "
+            "same network, as the mean of others is none; train them with start_weights"
+        )
+    return config
+
+
+def _refuse_differences(runs: Sequence[Run], configs: Sequence[RunConfig]) -> None:
+    seeds = [config.seed for config in configs]
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"found seeds {seeds}, expected each once; leave the second of them out")
+    first = configs[0].model_dump()
+    for run, config in zip(runs[1:], configs[1:], strict=True):
+        for key, value in config.model_dump().items():
+            if key not in ("seed", *CHANGE_NOTHING) and value != first[key]:
+                raise ConfigError(
+                    f"found {key}={value} in '{run.folder.name}' and {first[key]} in "
+                    f"'{runs[0].folder.name}', expected runs that differ by seed alone; leave it "
+                    "out"
+                )
+        if run.cohort.read_bytes() != runs[0].cohort.read_bytes():
+            raise ConfigError(
+                f"found other cases in '{run.folder.name}' than in '{runs[0].folder.name}', "
+                "expected the same; leave it out"
+            )
