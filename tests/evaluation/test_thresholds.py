@@ -68,6 +68,17 @@ def test_thresholds_are_chosen_on_validation_patients_alone(case: Case, split: s
         try_thresholds("x", [case.model_copy(update={"split": split})])
 
 
+def test_below_one_half_counts_what_the_threshold_makes_lesion(
+    case: Case, mapper: Mapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesion = np.zeros((64, 64), np.float32)
+    lesion[20:40, 20:40] = 0.45
+    monkeypatch.setattr(mapper, "lesion_probability", lambda _: lesion)
+    tried = try_thresholds("x", [case], (0.3, 0.4, 0.5))
+    assert [one.patient_dice for one in tried] == [1.0, 1.0, 0.0]
+    assert [one.summary["sensitivity"].value for one in tried] == [1.0, 1.0, 0.0]
+
+
 def test_a_threshold_is_a_probability(case: Case) -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         try_thresholds("x", [case], (1.2,))

@@ -28,7 +28,7 @@ from groundglass.systems import Segmenter
 from groundglass.systems.system import LesionMapper, TripleDetector
 
 LEAST_SCORE = 0.5
-"""Instances less sure than this do not count."""
+"""Instances less sure than this do not count; but all that a map of lesion shows do."""
 
 FALSE_PER_SLICE = (1, 2, 4)
 """False instances a slice at which systems are compared, each at the score that lets so many pass.
@@ -54,10 +54,10 @@ class TinyLesionsEvaluation(Measurement):
             ``tiny_sensitivity``, the share of lesions, and of tiny ones, whose mask an instance
             overlaps by more than half of their union, and ``box_sensitivity`` and
             ``tiny_box_sensitivity``, the same of boxes; ``false_per_slice``, instances that overlap
-            no lesion so; all these at a score of 0.5. ``sensitivity_at_2`` and
-            ``tiny_sensitivity_at_2``, likewise for 1 and 4, with instances of any score, down to
-            that from which on at most so many of a slice are false; left out where there are never
-            so many. Several instances on one lesion are not false.
+            no lesion so; all these at a score of 0.5, or of all that a map of lesion shows.
+            ``sensitivity_at_2`` and ``tiny_sensitivity_at_2``, likewise for 1 and 4, with instances
+            of any score, down to that from which on at most so many of a slice are false; left out
+            where there are never so many. Several instances on one lesion are not false.
     """
 
     protocol: Literal["tiny-lesions"] = "tiny-lesions"
@@ -76,6 +76,7 @@ class CountedSlice:
         overlap: Counts of pixels.
         lesions: Its true lesions.
         false: Scores of the instances that are none.
+        least_score: Instances less sure than this do not count.
     """
 
     case: str
@@ -83,11 +84,18 @@ class CountedSlice:
     overlap: Overlap
     lesions: tuple[TrueLesion, ...]
     false: tuple[float, ...]
+    least_score: float = LEAST_SCORE
 
     @property
     def surely_false(self) -> int:
         """Instances that are no lesion and count."""
-        return sum(score >= LEAST_SCORE for score in self.false)
+        return sum(score >= self.least_score for score in self.false)
+
+    def found(self, *, by_box: bool = False, only_tiny: bool = False) -> int:
+        """Lesions that an instance which counts overlaps enough."""
+        asked = [lesion for lesion in self.lesions if lesion.tiny or not only_tiny]
+        scores = [lesion.box_score if by_box else lesion.mask_score for lesion in asked]
+        return sum(score >= self.least_score for score in scores)
 
 
 def count_lesions(
@@ -101,18 +109,20 @@ def count_lesions(
     Raises:
         NotMeasurableError: If the system gives no probabilities, or no lesion is known.
     """
-    find = _finder(system, cases)
+    find, least_score = _finder(system, cases)
     counted = []
     for index, case in enumerate(cases):
         lesions = case.read_lesions()
         if lesions is not None:
             true = is_opacity(lesions)
             found = [one for one in find(index) if np.count_nonzero(one.mask) >= SMALLEST_PX]
-            sure = [one.mask for one in found if one.score >= LEAST_SCORE]
+            sure = [one.mask for one in found if one.score >= least_score]
             overlap = Overlap.of(np.logical_or.reduce(sure or [np.zeros_like(true)]), true)
             judged, false = judge(found, true, SMALLEST_PX)
             counted.append(
-                CountedSlice(case.case, case.patient, overlap, tuple(judged), tuple(false))
+                CountedSlice(
+                    case.case, case.patient, overlap, tuple(judged), tuple(false), least_score
+                )
             )
         if progress is not None:
             progress(index + 1, len(cases))
@@ -121,7 +131,14 @@ def count_lesions(
     return counted
 
 
-def _finder(system: Segmenter, cases: Sequence[Case]) -> Callable[[int], list[Instance]]:
+def _finder(
+    system: Segmenter, cases: Sequence[Case]
+) -> tuple[Callable[[int], list[Instance]], float]:
+    """What finds the instances of a slice, and the score from which on they count.
+
+    The score of a region of a map is its mean probability, above the threshold of lesion at least:
+    each is lesion in use, and counts here, where that is below one half as well.
+    """
     if isinstance(system, TripleDetector):
         neighbors = find_neighbors(cases)
 
@@ -132,11 +149,12 @@ def _finder(system: Segmenter, cases: Sequence[Case]) -> Callable[[int], list[In
             ]
             return system.find_between(pictures)
 
-        return between_neighbors
+        return between_neighbors, LEAST_SCORE
     if isinstance(system, LesionMapper):
         least = system.card.lesion_threshold
-        return lambda index: as_instances(
-            system.lesion_probability(cases[index].read_image()), least
+        return (
+            lambda index: as_instances(system.lesion_probability(cases[index].read_image()), least),
+            min(least, LEAST_SCORE),
         )
     raise NotMeasurableError(
         f"system '{system.card.name}' without lesion_probability",
@@ -226,10 +244,10 @@ _SHARES: dict[str, tuple[_Count, _Count]] = {
         lambda one: one.overlap.both,
         lambda one: one.overlap.both + one.overlap.true_only,
     ),
-    "sensitivity": (_count(lambda x: x.mask_score >= LEAST_SCORE), _ANY),
-    "tiny_sensitivity": (_count(lambda x: x.tiny and x.mask_score >= LEAST_SCORE), _TINY),
-    "box_sensitivity": (_count(lambda x: x.box_score >= LEAST_SCORE), _ANY),
-    "tiny_box_sensitivity": (_count(lambda x: x.tiny and x.box_score >= LEAST_SCORE), _TINY),
+    "sensitivity": (lambda one: one.found(), _ANY),
+    "tiny_sensitivity": (lambda one: one.found(only_tiny=True), _TINY),
+    "box_sensitivity": (lambda one: one.found(by_box=True), _ANY),
+    "tiny_box_sensitivity": (lambda one: one.found(by_box=True, only_tiny=True), _TINY),
 }
 """Shares of the summary: what is counted, and out of how many."""
 
@@ -244,7 +262,7 @@ def lesion_rows(counted: Sequence[CountedSlice]) -> list[CaseMetrics]:
             {
                 "dice": one.overlap.dice,
                 "lesions": float(len(one.lesions)),
-                "found": float(sum(x.mask_score >= LEAST_SCORE for x in one.lesions)),
+                "found": float(one.found()),
                 "false": float(one.surely_false),
             },
         )

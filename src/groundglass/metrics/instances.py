@@ -85,12 +85,12 @@ def as_instances(probability: NDArray[np.float32], least: float = 0.5) -> list[I
 
     Args:
         probability: (row, column), 0 to 1.
-        least: Probability from which a pixel is lesion.
+        least: Probability above which a pixel is lesion.
 
     Returns:
         The surest first; the score is the mean probability inside.
     """
-    boxes, masks = connected_lesions(probability >= least)
+    boxes, masks = connected_lesions(probability > least)
     found = [
         Instance(
             (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
