@@ -4,10 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.as_used import Evaluation, find_cases, found_cases, structure_results
 from groundglass.evaluation.evaluate import configuration_digest, write_cases
 from groundglass.evaluation.result import PatientBootstrap
 from groundglass.evaluation.seeds import group_seeds
+from groundglass.labels import Lesion
 from tests.evaluation.slices import SHAPE, KnownSystem, block, write_case
 
 TRUTH = block(np.s_[2:4], np.s_[3:8])  # ten pixels
@@ -24,6 +26,24 @@ def test_volume_and_opacity_errors_are_as_worked_by_hand(tmp_path: Path) -> None
     assert lesion.summary["mcc"].mean == pytest.approx(
         (10 * 68) / np.sqrt(12 * 10 * 70 * 68), abs=1e-4
     )
+
+
+def test_effusion_is_no_opacity(tmp_path: Path) -> None:
+    """A system that finds all opacity and none of an effusion beside it."""
+    truth = TRUTH + block(np.s_[5:8], np.s_[0:10], Lesion.PLEURAL_EFFUSION)
+    lungs = block(np.s_[0:8], np.s_[0:10])
+    case = write_case(tmp_path, "a", truth, lungs=lungs, values="1:1 4:4")
+    lesion = structure_results(find_cases(KnownSystem([TRUTH.astype(np.float32)]), [case]))[
+        "lesion"
+    ]
+    assert lesion.summary["dice"].mean == 1.0
+    assert lesion.summary["opacity_error"].mean == 0.0
+
+
+def test_slices_of_which_nothing_is_known_are_not_measured(tmp_path: Path) -> None:
+    case = write_case(tmp_path, "a").model_copy(update={"lesions": None})
+    with pytest.raises(NotMeasurableError, match="whose lungs or lesions are known"):
+        find_cases(KnownSystem([FOUND]), [case])
 
 
 def test_the_voxels_of_a_patient_are_pooled(tmp_path: Path) -> None:

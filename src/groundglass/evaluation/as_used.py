@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.data.cohort import Case
+from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.result import (
     CaseMetrics,
     Measurement,
@@ -18,7 +19,7 @@ from groundglass.evaluation.result import (
     Summary,
     summarize,
 )
-from groundglass.labels import Lesion
+from groundglass.labels import Lesion, is_opacity
 from groundglass.metrics.segmentation import Overlap
 from groundglass.scan import CTSlices, Source
 from groundglass.systems.system import LungFinder, Segmenter, lung_finder
@@ -120,6 +121,9 @@ def find_cases(
 
     Each slice is given as a lone picture, as ``groundglass segment`` would read it; lesions are
     looked for in the lungs that were found, not in the true ones.
+
+    Raises:
+        NotMeasurableError: If neither lungs nor lesions of any slice are known.
     """
     finder = lung_finder(segmenter, segmenter.device)
     found = []
@@ -131,6 +135,8 @@ def find_cases(
         )
         if progress is not None:
             progress(done + 1, len(cases))
+    if not any(one.overlaps for one in found):
+        raise NotMeasurableError("no slice whose lungs or lesions are known", "a cohort with masks")
     return found
 
 
@@ -147,7 +153,7 @@ def find(
 def case_overlaps(
     case: Case, lungs: NDArray[np.uint8], lesions: NDArray[np.uint8]
 ) -> dict[str, Overlap]:
-    """Overlaps of each structure whose truth is known.
+    """Overlaps of each structure whose truth is known; a lesion is opacified lung, of any kind.
 
     Args:
         case: The slice with its truth.
@@ -159,7 +165,7 @@ def case_overlaps(
     if true_lungs is not None:
         overlaps["lungs"] = Overlap.of(lungs > 0, true_lungs > 0)
     if true_lesions is not None:
-        overlaps["lesion"] = Overlap.of(lesions > 0, true_lesions > 0)
+        overlaps["lesion"] = Overlap.of(is_opacity(lesions), is_opacity(true_lesions))
         if not (true_lesions == Lesion.UNSPECIFIED).any() and case.lesions != "none":
             for structure, kind in _KINDS.items():
                 overlaps[structure] = Overlap.of(lesions == kind, true_lesions == kind)
@@ -177,9 +183,9 @@ def case_opacity(
     if true_lungs is None or true_lesions is None:
         return None
     return Opacity(
-        int(np.count_nonzero((lesions > 0) & (lungs > 0))),
+        int(np.count_nonzero(is_opacity(lesions) & (lungs > 0))),
         int(np.count_nonzero(lungs)),
-        int(np.count_nonzero((true_lesions > 0) & (true_lungs > 0))),
+        int(np.count_nonzero(is_opacity(true_lesions) & (true_lungs > 0))),
         int(np.count_nonzero(true_lungs)),
     )
 

@@ -50,6 +50,7 @@ from groundglass.evaluation.volumes import (
     levels_of,
     series_aucs,
 )
+from groundglass.labels import is_opacity
 from groundglass.systems import Segmenter
 from groundglass.systems.system import LesionMapper, lung_finder
 
@@ -103,7 +104,7 @@ def _sum_up_as_used(facts: dict[str, Any], entries: list[Any]) -> Measured:
 
 def _find_as_used(segmenter: Segmenter) -> Callable[[Case], Found]:
     finder = lung_finder(segmenter, segmenter.device)
-    return lambda case: find(finder, segmenter, case)[1] > 0
+    return lambda case: is_opacity(find(finder, segmenter, case)[1])
 
 
 def _sum_up_inf_net(facts: dict[str, Any], entries: list[Any]) -> Measured:
