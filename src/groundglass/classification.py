@@ -74,6 +74,8 @@ class Classification:
         seconds: Time of each network behind the answer by its name, of a system that has several.
         calibrated: Whether the probabilities were brought to agree with how often they are right,
             on scans that were not learned from.
+        healthy_class: The class that stands for no disease; ``None`` where none does, or the system
+            does not say.
         trained_on: What the weights learned from, in words; empty where it is not said.
 
     Raises:
@@ -94,6 +96,7 @@ class Classification:
     seconds: Mapping[str, float] = field(default_factory=dict)
     calibrated: bool = False
     trained_on: str = ""
+    healthy_class: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""

@@ -111,3 +111,12 @@ def test_labels_of_another_number_of_slices_are_refused(series):
     table.write_text("\n".join(lines[:-1]))
     with pytest.raises(CohortError, match="found 3 labels for 'P9' with 4 slices"):
         evaluate_series(folder, table, "hand")
+
+
+def test_labels_that_are_none_are_refused_in_words(series):
+    folder, table = series
+    with pytest.raises(CohortError, match=r"found no labels 'none\.csv'"):
+        evaluate_series(folder, table.with_name("none.csv"), "hand")
+    table.write_text(table.read_text().replace("-5.0", "apex"))
+    with pytest.raises(CohortError, match="that is no number"):
+        evaluate_series(folder, table, "hand")

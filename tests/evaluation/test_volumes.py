@@ -1,15 +1,22 @@
 """Whole series against class and slice labels, by hand-worked values."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundglass.classification import Classification
+from groundglass.data.cohort import Case
+from groundglass.errors import CohortError, NotMeasurableError
 from groundglass.evaluation.seeds import read_metric
 from groundglass.evaluation.slice_labels import roc_auc
 from groundglass.evaluation.volumes import (
+    LABELS,
     JudgedVolume,
     VolumesEvaluation,
+    _judged,
     calibration_error,
     judged_cases,
     levels_of,
@@ -52,6 +59,32 @@ def test_slices_are_measured_where_there_are_both_kinds() -> None:
     assert level["auc"].value == 0.75
     assert level["sensitivity"].value == 0.75
     assert level["specificity"].value == 0.75
+
+
+@pytest.mark.parametrize(("healthy", "diseased"), [("COVID-19", False), ("control", True)])
+def test_the_system_says_which_class_is_without_disease(healthy: str, diseased: bool) -> None:
+    case = Case(case="a", patient="a", split="test", image=Path("a"), label="COVID-19")
+    said = Classification("s", "", {"COVID-19": 0.7, "control": 0.3}, True, healthy_class=healthy)
+    one = _judged(case, said, 4)
+    assert (one.diseased, one.probability) == (diseased, 1 - said.probabilities[healthy])
+
+
+def test_a_system_without_a_class_for_no_disease_is_not_measured() -> None:
+    case = Case(case="a", patient="a", split="test", image=Path("a"), label="COVID-19")
+    said = Classification("s", "", {"COVID-19": 0.7, "not COVID-19": 0.3}, True)
+    with pytest.raises(NotMeasurableError, match="stands for no disease"):
+        _judged(case, said, 4)
+
+
+def test_a_table_beside_the_series_without_rows_of_it_labels_nothing(tmp_path: Path) -> None:
+    case = Case(case="a", patient="a", split="test", image=tmp_path / "a", label="healthy")
+    table = tmp_path / LABELS
+    table.write_text("volume,slice_location,infected\nb,0.0,1\n")
+    said = Classification("s", "", {"healthy": 0.7, "ill": 0.3}, True, healthy_class="healthy")
+    assert _judged(case, said, 1).infected is None
+    table.write_text("case,class\na,healthy\n")
+    with pytest.raises(CohortError, match=r"no column 'volume' in 'labels\.csv'"):
+        _judged(case, said, 1)
 
 
 def test_without_relevance_there_is_no_slice_level() -> None:

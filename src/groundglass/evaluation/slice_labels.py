@@ -175,20 +175,54 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     return round(float((ranks - positives * (positives + 1) / 2) / (positives * negatives)), 4)
 
 
+def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
+    """The labels of a series, from head to feet; none where the table has none of it.
+
+    Args:
+        labels: CSV with ``volume``, ``slice_location`` and ``infected`` among its columns.
+        volume: Name of the series.
+
+    Raises:
+        CohortError: If there is no such table, a column is missing, or a location is no number.
+    """
+    if not labels.is_file():
+        raise CohortError(
+            f"found no labels '{labels.name}', expected a CSV with a row for each slice; check the "
+            "path"
+        )
+    with labels.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
+        if missing:
+            raise CohortError(
+                f"found no column '{missing[0]}' in '{labels.name}', expected "
+                f"{', '.join(_COLUMNS)}; add it, or rename the file if it holds no labels of slices"
+            )
+        rows = [row for row in table if row["volume"] == volume]
+    try:
+        return sorted(rows, key=lambda row: -float(row["slice_location"]))
+    except ValueError as error:
+        raise CohortError(
+            f"found a slice_location of '{volume}' in '{labels.name}' that is no number ({error}), "
+            "expected millimeters; correct it"
+        ) from None
+
+
+_COLUMNS = ("volume", "slice_location", "infected")
+
+
 def labels_of(labels: Path, volume: str, slices: int) -> list[dict[str, str]]:
     """The labels of a series, from head to feet.
 
     Args:
-        labels: CSV with ``volume`` and ``slice_location`` among its columns.
+        labels: See :func:`read_labels`.
         volume: Name of the series.
         slices: Number of its slices.
 
     Raises:
-        CohortError: If the labels do not fit the slices.
+        CohortError: If the table is wrong, or the labels do not fit the slices.
     """
-    with labels.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["volume"] == volume]
-    rows.sort(key=lambda row: -float(row["slice_location"]))
+    rows = read_labels(labels, volume)
     if len(rows) != slices:
         raise CohortError(
             f"found {len(rows)} labels for '{volume}' with {slices} slices, "

@@ -19,7 +19,7 @@ from groundglass.evaluation.result import (
     Progress,
     weighted_mean,
 )
-from groundglass.evaluation.slice_labels import labels_of, roc_auc
+from groundglass.evaluation.slice_labels import labels_of, read_labels, roc_auc
 from groundglass.lungs import find_lungs
 from groundglass.read import read
 from groundglass.scan import CTScan
@@ -41,8 +41,8 @@ class VolumesEvaluation(Measurement):
             ``specificity``, ``f1``, ``calibration_error``; and of the ``slice``, over series with
             and without lesion on labeled slices: ``auc`` of the relevance, its mean over series,
             and the others with a slice taken for infected where it weighs more than one over the
-            number of slices that show lung. The class named first by the system is that without
-            disease; all others count as disease.
+            number of slices that show lung. All classes but the one that the system has for no
+            disease count as disease.
         series_auc: AUC of the relevance of each series with labeled slices of both kinds.
     """
 
@@ -84,9 +84,13 @@ def judge_volumes(
 ) -> list[JudgedVolume]:
     """What a classifier says of each series.
 
+    Lungs of volumes are found by density alone, as for training; ``groundglass classify`` has a
+    network complete dense lungs as well.
+
     Raises:
-        NotMeasurableError: If the system does not classify.
-        CohortError: If a case is no series, or its label is no class of the system.
+        NotMeasurableError: If the system does not classify, or has no class for no disease.
+        CohortError: If a case is no series, its label is no class of the system, or labels of its
+            slices do not fit.
     """
     if not isinstance(system, Classifier):
         raise NotMeasurableError(
@@ -119,20 +123,26 @@ def _judged(case: Case, said: Classification, slices: int) -> JudgedVolume:
             f"found label '{case.label}' of case '{case.case}', expected one of "
             f"{', '.join(classes)}; take a cohort with the classes of the system"
         )
+    if said.healthy_class is None:
+        raise NotMeasurableError(
+            f"system '{said.system}', none of whose classes ({', '.join(classes)}) stands for no "
+            "disease",
+            "one that has such a class; measure it with --protocol classes",
+        )
     return JudgedVolume(
         case=case.case,
         patient=case.patient,
-        diseased=case.label != classes[0],
-        probability=1.0 - said.probabilities[classes[0]],
+        diseased=case.label != said.healthy_class,
+        probability=1.0 - said.probabilities[said.healthy_class],
         relevance=said.relevance,
         infected=_infected(case, slices),
     )
 
 
 def _infected(case: Case, slices: int) -> NDArray[np.bool_] | None:
-    """The reader's labels, where there is a table of them beside the series."""
+    """The reader's labels, where a table beside the series has them."""
     table: Path = case.image.parent / LABELS
-    if not table.is_file():
+    if not table.is_file() or not read_labels(table, case.image.name):
         return None
     rows = labels_of(table, case.image.name, slices)
     return np.array([row["infected"] == "1" for row in rows])

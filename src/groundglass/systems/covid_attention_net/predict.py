@@ -104,6 +104,7 @@ class Predictor:
             notes=volume.notes,
             calibrated=self.temperature != 1.0,
             trained_on=self.card.weights.trained_on,
+            healthy_class=self.classes[0],
         )
 
     def judge(self, volume: PreparedVolume) -> Answer:

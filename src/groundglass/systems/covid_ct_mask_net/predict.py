@@ -136,6 +136,7 @@ class Predictor:
             relevance=relevance,
             evidence=self._evidence(self._views(scan, lungs, set(judged)), winner),
             trained_on=self.card.facts["trained_on"],
+            healthy_class="control" if "control" in names else None,
         )
 
     def lesion_probability(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

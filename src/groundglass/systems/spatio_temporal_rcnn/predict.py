@@ -153,7 +153,13 @@ class Predictor(SliceSegmenter):
         whole = weights @ stages
         probabilities = {n: float(p) for n, p in zip(STAGES, whole / whole.sum(), strict=True)}
         return Classification(
-            self.card.name, self._sha256, probabilities, True, by_slice, relevance
+            self.card.name,
+            self._sha256,
+            probabilities,
+            exclusive=True,
+            by_slice=by_slice,
+            relevance=relevance,
+            healthy_class=STAGES[0],
         )
 
     def find_between(self, pictures: Sequence[NDArray[np.uint8] | None]) -> list[Instance]:

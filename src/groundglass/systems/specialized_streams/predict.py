@@ -363,6 +363,7 @@ class Predictor(SliceSegmenter):
             by_slice=by_slice,
             notes=(_LEARNED_SOURCES,) if exclusive else (),
             seconds={stage: perf_counter() - start_s},
+            healthy_class="normal" if exclusive and "normal" in names else None,
         )
 
     def _titles(self) -> tuple[str, ...]:
