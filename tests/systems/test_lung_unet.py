@@ -10,7 +10,9 @@ from groundglass.data.phantom import Phantom
 from groundglass.errors import ConfigError, EmptyMaskError, WeightsError
 from groundglass.intensity import window_hu
 from groundglass.labels import Lung
-from groundglass.lungs.unet import lungs_by_network
+from groundglass.lungs.bowel import find_bowel
+from groundglass.lungs.coarse import CoarseScan
+from groundglass.lungs.unet import find_tips, lungs_by_network
 from groundglass.metrics.segmentation import Overlap
 from groundglass.systems.card import home, load_card, write_card
 from groundglass.systems.lung_unet.training import Config, Module
@@ -122,3 +124,21 @@ def test_the_shipped_weights_find_the_lungs_of_a_phantom(phantom: Phantom) -> No
 def test_the_recipe_for_views_from_the_side_builds(tmp_path: Path) -> None:
     config = Config.load(home("lung_unet") / "recipe_sagittal.yaml", [])
     assert Module.start(config, []).network.sagittal is not None
+
+
+def test_bowel_that_was_taken_out_does_not_come_back_as_a_tip() -> None:
+    """A loop below the lung: gas on the last slice, half gut on the one above it."""
+    hu = np.full((10, 120, 120), 40, np.int16)
+    lungs = np.zeros(hu.shape, np.uint8)
+    lungs[:8, 20:90, 20:70] = lungs[8:, 20:60, 20:70] = 1
+    lungs[8:, 70:86, 30:50] = 1
+    hu[lungs > 0] = -800
+    hu[8, 70:86, 30:50], hu[9, 70:86, 30:50] = -830, -950
+    scan = CoarseScan(hu, (2.0, 1.5, 1.5), (1, 1, 1))
+    bowel = find_bowel(scan, lungs) > 0
+    assert bowel[8:, 70:86, 30:50].all()
+    body = np.ones(hu.shape, np.uint8)
+    tips = find_tips(scan, body, (lungs > 0) & ~bowel, bowel)
+    assert not (tips & bowel).any()
+    unknown = np.zeros_like(bowel)
+    assert (find_tips(scan, body, (lungs > 0) & ~bowel, unknown) & bowel).any(), "it shows nothing"

@@ -86,9 +86,7 @@ def lungs_by_network(
     sides = find_sides(coarse, (whole > 0.5).view(np.uint8), middle)
     bowel = find_bowel(coarse, sides) > 0
     sides[bowel], whole[bowel] = 0, 0
-    air = find_air(coarse, body)
-    air[find_airways(coarse, air, body) > 0] = 0
-    tips = find_recesses(coarse, air, sides > 0)
+    tips = find_tips(coarse, body, sides > 0, bowel)
     whole[tips] = 1
     sides = find_sides(coarse, ((sides > 0) | tips).view(np.uint8), middle)
     if not sides.any():
@@ -96,6 +94,23 @@ def lungs_by_network(
     lungs = _sharpen(scan, coarse, whole, sides)
     tell(1.0)
     return Mask.on(scan, lungs, Lung), tuple(note_lungs(scan, sides, lungs))
+
+
+def find_tips(
+    coarse: CoarseScan, body: NDArray[np.uint8], lungs: NDArray[np.bool_], bowel: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Air beside the diaphragm that goes on from lung and is neither airway nor bowel.
+
+    Args:
+        coarse: The scan.
+        body: Its body, (slice, row, column).
+        lungs: Lung as found, same shape, without bowel.
+        bowel: What was taken out of it as bowel.
+    """
+    air = find_air(coarse, body)
+    air[find_airways(coarse, air, body) > 0] = 0
+    air[bowel] = 0
+    return find_recesses(coarse, air, lungs)
 
 
 def fuse_views(axial: Probability, sagittal: Probability) -> Probability:
