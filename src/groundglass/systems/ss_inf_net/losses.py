@@ -84,6 +84,17 @@ def edge_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return loss
 
 
+def kind_classes(target: Tensor, count: int) -> Tensor:
+    """Whether each pixel is background, ground-glass opacity or consolidation, a channel each.
+
+    Args:
+        target: (batch, 1, row, column), numbers of ``Lesion``; all but the kinds is background.
+        count: Number of channels, background with them.
+    """
+    kinds = torch.cat([target == kind for kind in range(1, count)], 1)
+    return torch.cat([~kinds.any(1, keepdim=True), kinds], 1)
+
+
 def kinds_loss(
     logits: Tensor, target: Tensor, known: Tensor, pixel_loss: PixelLoss = "cross-entropy"
 ) -> Tensor:
@@ -91,11 +102,11 @@ def kinds_loss(
 
     Args:
         logits: (batch, 3, row, column), before the sigmoid.
-        target: (batch, 1, row, column), 0 background, 1 ground-glass, 2 consolidation.
+        target: (batch, 1, row, column), 1 ground-glass, 2 consolidation; all else is background.
         known: Same shape as the target, 1 where it is known.
         pixel_loss: ``cross-entropy`` or ``focal``.
     """
-    classes = torch.cat([target == k for k in range(logits.shape[1])], 1).to(logits.dtype)
+    classes = kind_classes(target, logits.shape[1]).to(logits.dtype)
     if pixel_loss == "focal":
         losses = sigmoid_focal_loss(logits, classes)
     else:

@@ -21,6 +21,7 @@ from groundglass.systems.ss_inf_net.losses import (
     PixelLoss,
     edge_loss,
     edge_weights,
+    kind_classes,
     kinds_loss,
     segmentation_loss,
 )
@@ -122,7 +123,7 @@ class Module(SystemModule):
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
         """Those whose lesions are known."""
-        return [case for case in cases if case.lesions is not None]
+        return [case for case in cases if case.lesions is not None and not case.is_series]
 
     @property
     def trained(self) -> nn.Module:
@@ -165,7 +166,7 @@ class Module(SystemModule):
         logits = self.network.second(gray, prior)
         loss = kinds_loss(logits, lesions, told, self.config.pixel_loss)
         if self.config.overlap_loss:
-            classes = torch.cat([lesions == k for k in range(KINDS)], 1).to(logits.dtype)
+            classes = kind_classes(lesions, KINDS).to(logits.dtype)
             loss = loss + soft_dice_loss(logits, classes, told.to(logits.dtype))
         return loss
 
