@@ -9,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.cli import evaluate as cli
-from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, files_of, write_cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
 from groundglass.evaluation import cross_validation, experiment
 from groundglass.evaluation.benchmarks import write_benchmarks
-from groundglass.evaluation.cross_validation import assign_folds, cross_validate
+from groundglass.evaluation.cross_validation import (
+    _refuse_other_cases,
+    assign_folds,
+    cross_validate,
+)
 from groundglass.evaluation.seeds import read_metric
+from groundglass.training.run import Run
 from tests.evaluation.slices import KnownSystem, block, write_case
 
 TRUTH = block(np.s_[2:4], np.s_[3:8])
@@ -129,6 +134,37 @@ def test_other_folds_are_not_mixed_in(learned: list[Cohort], tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="other folds in 'cv'"):
         cross_validate("baseline_unet", [table], tmp_path / "cv", name="blocks", folds=3)
     assert learned == []
+
+
+def test_runs_of_other_cases_or_changed_files_are_not_taken_again(
+    tmp_path: Path,
+) -> None:
+    run, fold = Run(tmp_path / "run"), tmp_path / "fold.csv"
+    cases = Cohort.read([make_table(tmp_path)]).cases
+    write_cohort(cases, fold)
+    run.folder.mkdir()
+    _refuse_other_cases(run, fold)
+    write_cohort(cases, run.cohort)
+    run.write_checksums(files_of(cases))
+    _refuse_other_cases(run, fold)
+    cases[0].image.write_bytes(cases[2].image.read_bytes() + b" ")
+    with pytest.raises(ConfigError, match="changed since the run began"):
+        _refuse_other_cases(run, fold)
+    write_cohort(cases[1:], fold)
+    with pytest.raises(ConfigError, match="'run' trained on other cases"):
+        _refuse_other_cases(run, fold)
+
+
+@pytest.mark.parametrize("seed", ["abc", 1.5, -1])
+def test_a_seed_is_a_whole_number(tmp_path: Path, seed: object) -> None:
+    with pytest.raises(ConfigError, match="found seed="):
+        cross_validate(
+            "baseline_unet",
+            [make_table(tmp_path)],
+            tmp_path / "cv",
+            name="blocks",
+            settings={"seed": seed},
+        )
 
 
 def test_a_setting_may_be_switched_off(learned: list[Cohort], tmp_path: Path) -> None:

@@ -131,6 +131,13 @@ def cohort_text(cases: Sequence[Case]) -> str:
     return text.getvalue()
 
 
+def files_of(cases: Sequence[Case]) -> list[Path]:
+    """Every file of some cases once, those in the folders of series as well."""
+    named = dict.fromkeys(path for case in cases for path in case.files.values())
+    files = [[path] if path.is_file() else sorted(path.rglob("*")) for path in named]
+    return [path for some in files for path in some if path.is_file()]
+
+
 def known_cases(cases: Sequence[Case], kind: Literal["lungs", "lesions"]) -> list[Case]:
     """The cases whose lungs, or lesions, are known.
 

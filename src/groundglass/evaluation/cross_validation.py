@@ -3,13 +3,14 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from groundglass.data.cohort import Case, Cohort, Split, write_cohort
+from groundglass.data.cohort import Case, Cohort, Split, files_of, write_cohort
 from groundglass.errors import CohortError, ConfigError, UnknownNameError
 from groundglass.evaluation.evaluate import Tell, count_seen, run_facts
 from groundglass.evaluation.experiment import Experiment
@@ -18,6 +19,7 @@ from groundglass.evaluation.protocols import PROTOCOLS, Measured
 from groundglass.evaluation.result import Progress
 from groundglass.evaluation.trial import list_trials
 from groundglass.systems import SYSTEMS, load_system
+from groundglass.training.run import Run, replace_text
 
 FEWEST_FOLDS = 3
 """One fold to test on, one to choose the epoch by, and at least one to learn from."""
@@ -96,7 +98,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
 
     Raises:
         CohortError: If there are fewer patients than folds.
-        ConfigError: If there are fewer than 3 folds, or other folds lie in the folder.
+        ConfigError: If there are fewer than 3 folds, or other folds, or runs of other cases or of
+            files that have changed, lie in the folder.
         UnknownNameError: If there is no such system or protocol.
     """
     if protocol not in PROTOCOLS:
@@ -104,7 +107,9 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
     if system not in SYSTEMS:
         raise UnknownNameError.of("system", system, SYSTEMS)
     settings = dict(settings or {})
-    seed = int(settings.pop("seed", 0))
+    seed = settings.pop("seed", 0)
+    if not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"found seed={seed}, expected a whole number from 0 on; correct it")
     cases = [case for case in Cohort.read(tables).cases if case.split != "test"]
     fold_of = assign_folds(cases, folds, seed)
     _write_folds(fold_of, folder)
@@ -117,6 +122,7 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
     facts: dict[str, Any] = {}
     seen: list[int | None] = []
     for trial in list_trials(plan):
+        _refuse_other_cases(Run(folder / trial.name), named[trial.data.name])
         run = experiment.train(trial, tell)
         segmenter = load_system(str(run), device)
         tested = Cohort.read([named[trial.data.name]]).split("test")
@@ -179,7 +185,21 @@ def _write_folds(fold_of: dict[str, int], folder: Path) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.writer(table)
-        writer.writerow(["patient", "fold"])
-        writer.writerows(sorted(fold_of.items()))
+    table = StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["patient", "fold"])
+    writer.writerows(sorted(fold_of.items()))
+    replace_text(file, table.getvalue())
+
+
+def _refuse_other_cases(run: Run, table: Path) -> None:
+    """Refuse to take a run of other cases for that of a fold."""
+    if not run.cohort.is_file():
+        return
+    cases = Cohort.read([table]).cases
+    if Cohort.read([run.cohort]).cases != cases:
+        raise ConfigError(
+            f"found '{run.folder.name}' trained on other cases than its fold has now, expected the "
+            "same; name a new folder"
+        )
+    run.refuse_changed_files(files_of(cases))
