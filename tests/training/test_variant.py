@@ -28,7 +28,8 @@ def test_a_variant_has_the_weights_of_its_run_and_other_settings(
 def test_what_was_found_after_training_stays_known(undisturbed: Run, tmp_path: Path) -> None:
     run = Run(copytree(undisturbed.folder, tmp_path / "run"))
     card = read_card(run.card)
-    network = {**card.network, "temperature": 1.5}
+    settled = next(iter(card.network))
+    network = {**card.network, "temperature": 1.5, settled: 7}
     write_card(card.model_copy(update={"network": network}), run.card)
     made = make_variant(run, tmp_path / "variant", ["seed=7"])
     assert read_card(made.card).network == network

@@ -32,8 +32,10 @@ def make_variant(run: Run, folder: Path, overrides: Sequence[str]) -> Run:
     copyfile(run.weights, made.weights)
     made.take_cases(run)
     weights = card.weights.model_copy(update={"config": config.digest()})
+    before = parts.Config.load(run.config, []).network_settings()
+    changed = {k: v for k, v in config.network_settings().items() if before.get(k) != v}
     changes = {
-        "network": {**card.network, **config.network_settings()},
+        "network": {**card.network, **changed},  # the rest may have been settled after training
         "lesion_threshold": config.lesion_threshold,
         "weights": weights,
     }
