@@ -171,6 +171,15 @@ class SystemTester:
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
 
+    def test_a_loss_is_told_no_case_of_which_nothing_is_known(
+        self, parts: ModuleType, cohort_table: Path
+    ) -> None:
+        config = parts.Config.load(home(self.name) / "smoke.yaml", [])
+        nothing = {"lungs": None, "lesions": None, "lungs_values": "", "lesions_values": ""}
+        nothing |= {"label": ""}
+        cases = [c.model_copy(update=nothing) for c in Cohort.read([cohort_table]).cases]
+        assert list(parts.Module.with_truth(config, cases)) == []
+
     def test_it_learns_two_slices_by_heart(self, parts: ModuleType, cohort_table: Path) -> None:
         config = parts.Config.load(home(self.name) / "smoke.yaml", [])
         torch.manual_seed(0)

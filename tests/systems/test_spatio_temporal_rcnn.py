@@ -1,5 +1,6 @@
 """The spatio-temporal system: the checks of every system, and its own laws."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from groundglass.data.cohort import Cohort
 from groundglass.errors import ConfigError
 from groundglass.systems import load_system
 from groundglass.systems.card import home
@@ -55,6 +57,18 @@ def moved(module: Module, batch: dict[str, Tensor]) -> set[str]:
     module.losses(batch)["loss"].backward()
     named = module.network.named_parameters()
     return {n.split(".")[0] for n, p in named if p.grad is not None and p.grad.abs().any()}
+
+
+def test_slices_without_lesion_masks_have_no_loss_on_a_split(cohort_table: Path) -> None:
+    config, cases = Config.load(SMOKE, []), Cohort.read([cohort_table]).cases
+    hidden = cases[0].model_copy(update={"lesions": None, "lesions_values": ""})
+    folder = cases[1].model_copy(update={"image": cohort_table.parent})
+    assert list(Module.with_truth(config, [hidden, folder, *cases[2:]])) == list(cases[2:])
+
+
+def test_overlaps_of_proposals_rise() -> None:
+    with pytest.raises(ConfigError, match=r"roi_overlap.*rising"):
+        module_of("roi_overlap=[0.5, 0.3]")
 
 
 def test_the_temporal_stage_leaves_the_spatial_resolver_as_it_is() -> None:

@@ -71,8 +71,8 @@ class SystemModule(lightning.LightningModule):
 
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
-        """The cases that a loss can be told of; all of them, unless overridden."""
-        return cases
+        """The cases that a loss can be told of; slices with a mask, unless overridden."""
+        return [c for c in cases if not c.is_series and (c.lungs or c.lesions)]
 
     def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a file under the names of this network; as they are, unless overridden."""

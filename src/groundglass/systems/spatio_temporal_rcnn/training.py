@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -84,6 +84,13 @@ class Config(RunConfig):
     lone_share: float = Field(default=0.0, ge=0.0, le=1.0)
     reversed_share: float = Field(default=0.0, ge=0.0, le=1.0)
 
+    @field_validator("roi_overlap")
+    @classmethod
+    def _none_is_below_one(cls, overlap: tuple[float, float]) -> tuple[float, float]:
+        if not 0.0 < overlap[0] <= overlap[1] <= 1.0:
+            raise ValueError(f"overlaps of {overlap}, expected rising ones within 0 and 1")
+        return overlap
+
     @property
     def shape(self) -> Shape:
         """All that shapes the network."""
@@ -159,6 +166,11 @@ class Module(SystemModule):
     def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Every triple once, as it is."""
         return DataLoader(TripleDataset(cases, config.size_px), batch_size=config.batch_size)
+
+    @classmethod
+    def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
+        """Those whose lesions are known, as in training."""
+        return [case for case in cases if case.lesions is not None and not case.is_series]
 
     def parameters_to_train(self) -> Parameters:
         """Those of the temporal resolver in its stage; all of them in the others."""

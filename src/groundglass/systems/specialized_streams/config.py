@@ -139,7 +139,8 @@ class Config(RunConfig):
         return kept
 
     def known(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases of which is known what the stage tells."""
+        """The pictures of which is known what the stage tells."""
+        cases = [case for case in cases if not case.is_series]
         if self.stage == "recognition":
             wanted = {"ct", "radiograph"} if self.modalities == "both" else {self.modalities}
             known = self.class_numbers()
