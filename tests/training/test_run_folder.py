@@ -7,6 +7,7 @@ import torch
 
 from groundglass.data.cohort import Cohort, write_cohort
 from groundglass.errors import ConfigError, WeightsError
+from groundglass.settings import read_settings
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.training import Config
 from groundglass.systems.card import read_card
@@ -133,12 +134,14 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> 
 
 
 def test_a_run_says_what_it_took_from_start_weights(
-    undisturbed: Run, table: Path, tmp_path: Path
+    undisturbed: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = [*QUICK, "epochs=1", f"start_weights={undisturbed.weights}"]
+    monkeypatch.chdir(undisturbed.folder)
+    settings = [*QUICK, "epochs=1", "start_weights=weights.safetensors"]
     run = train("baseline_unet", [table], tmp_path / "run", recipe=SMOKE, overrides=settings)
     taken = json.loads(run.start_weights.read_text())
     assert taken["sha256"] == sha256_of(undisturbed.weights)
+    assert read_settings(run.config)["start_weights"] == str(undisturbed.weights.resolve())
     assert taken["only_in_network"] == taken["other_shape"] == []
 
 

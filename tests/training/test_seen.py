@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
+from groundglass.evaluation.evaluate import configuration_digest, count_seen
 from groundglass.training.run import Run
 from groundglass.training.seen import Learned
 from groundglass.training.train import train
@@ -52,6 +53,36 @@ def test_what_the_start_of_a_run_learned_counts_under_any_name(tmp_path: Path) -
     (warning,) = seen.warnings(copies, "test", "'last'")
     assert warning.startswith("2 of 3 test cases are among those that 'last' learned from")
     assert seen.warnings(tested, "test", "'last'") == []
+
+
+def test_a_start_is_found_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As runs noted it at first: from the folder that the command was given in."""
+    (tmp_path / "runs").mkdir()
+    first = make_run(tmp_path / "runs" / "first", slices(tmp_path / "one", "a", "train"))
+    own = slices(tmp_path / "one", "b", "train", 1)
+    last = make_run(tmp_path / "runs" / "last", own, first.relative_to(tmp_path))
+    tested = slices(tmp_path / "two", "xy", "test")
+    known = []
+    for folder in (tmp_path, tmp_path / "two"):
+        monkeypatch.chdir(folder)
+        digest = configuration_digest(last / "config.yaml")
+        known.append((Learned.of(last).count(tested, "test"), digest))
+    assert known[0] == known[1]
+    assert known[0][0] == 2
+
+
+def test_what_a_lost_start_has_seen_is_not_known(tmp_path: Path) -> None:
+    own = slices(tmp_path / "one", "a", "train")
+    last = make_run(tmp_path / "last", own, tmp_path / "lost")
+    unseen, copies = slices(tmp_path / "two", "x", "test", 9), slices(tmp_path / "two", "y", "test")
+    told: list[str] = []
+    assert count_seen(str(last), unseen, "test", told.append) is None
+    assert count_seen(str(last), copies, "test", told.append) == 1, "at least"
+    assert "no cohort.csv in 'lost', where start weights came from" in told[0]
+    assert told[1].startswith("1 of 1 test cases")
+    assert told[2] == told[0]
 
 
 def test_of_a_series_most_files_must_be_the_same(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from groundglass.evaluation.result import CaseMetrics, Progress
 from groundglass.evaluation.split_loss import split_loss
 from groundglass.systems import load_system
 from groundglass.systems.card import Card
-from groundglass.training.seen import Learned, seen_warning
+from groundglass.training.run import Run
+from groundglass.training.seen import Learned
 
 Tell = Callable[[str], None]
 """Called with a sentence for people."""
@@ -80,12 +81,15 @@ def count_seen(
         system: Folder of a run; of a system that is shipped nothing is known.
         cases: Cases of the split.
         split: The split.
-        tell: Told if there are any.
+        tell: Told if there are any, or it is not known of a run of the chain.
     """
     run = Path(system)
-    seen = Learned.of(run).count(cases, split)
-    if seen and tell is not None:
-        tell(seen_warning(seen, len(cases), split, f"'{run.name}' or a run that it started from"))
+    learned = Learned.of(run)
+    seen = learned.count(cases, split)
+    if tell is not None:
+        which = f"'{run.name}' or a run that it started from"
+        for line in learned.in_words(seen, len(cases), split, which):
+            tell(line)
     return seen
 
 
@@ -150,12 +154,12 @@ def configuration_digest(config: Path, splits: Splits | None = None) -> str:
     for name, default in _LATER_SETTINGS.items():
         if settings.get(name) == default:
             del settings[name]
-    start = settings.get("start_weights")
     for key, value in settings.items():
         if isinstance(value, str):
             settings[key] = Path(value).name
-    if start and (before := Path(start).with_name("config.yaml")).is_file():
-        settings["start_weights"] = configuration_digest(before)
+    before = Run(config.parent).before()
+    if before is not None and before.config.is_file():
+        settings["start_weights"] = configuration_digest(before.config)
     cohort = config.with_name("cohort.csv")
     if splits is None and cohort.is_file():
         splits = _read_splits(cohort)

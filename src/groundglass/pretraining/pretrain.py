@@ -62,6 +62,8 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
         _refuse_begun(run)
         chosen = find_recipe(system, recipe or Path("pretrain.yaml"))
         config, cohort = parts.Config.load(chosen, overrides), Cohort.read(tables)
+        if start := getattr(config, "start_weights", None):
+            config = config.model_copy(update={"start_weights": start.resolve()})
         cohort.split("train")
     torch.set_num_threads(config.threads)
     course = Course(run, config, cohort, parts)

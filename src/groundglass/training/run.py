@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
 from groundglass.errors import ConfigError, WeightsError
+from groundglass.settings import read_settings
 from groundglass.version import __version__
 
 _LIBRARIES = (
@@ -97,6 +99,18 @@ class Run:
     def best_checkpoint(self) -> Path:
         """The epoch that was best on the validation split."""
         return self.checkpoints / "best.ckpt"
+
+    def before(self) -> Self | None:
+        """The run whose weights this one started from, there or not; ``None`` if it did from none.
+
+        A relative path, as runs noted it at first, is looked for from the folders above the run,
+        so that the answer is the same wherever one stands.
+        """
+        start = read_settings(self.config).get("start_weights") if self.config.is_file() else None
+        if not start:
+            return None
+        there = [type(self)((above / start).parent) for above in self.folder.resolve().parents]
+        return next((run for run in there if run.config.is_file()), there[-1])
 
     def add_environment(self, **machine: str | int) -> None:
         """Note versions, machine and command for whoever repeats the run; one entry a start.

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import yaml
-
 from groundglass.data.case import Case, Split
 from groundglass.data.cohort import read_table
 from groundglass.training.run import Run
@@ -21,10 +19,12 @@ class Learned:
     Attributes:
         train: Those that a run of the chain learned from.
         val: Those that one was chosen by.
+        lost: Name of the first run of the chain whose cases are not known; empty if there is none.
     """
 
     train: frozenset[str]
     val: frozenset[str]
+    lost: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -36,13 +36,17 @@ class Learned:
         seen: dict[Split, set[str]] = {"train": set(), "val": set(), "test": set()}
         passed: set[Path] = set()
         run: Run | None = Run(folder)
-        while run is not None and run.cohort.is_file() and run.folder.resolve() not in passed:
+        lost = ""
+        while run is not None and run.folder.resolve() not in passed:
             passed.add(run.folder.resolve())
+            if not run.cohort.is_file():
+                lost = run.folder.name
+                break
             known = _by_place(run.read_checksums())
             for case in read_table(run.cohort):
                 seen[case.split] |= known.get(case.image) or _checksums(case)
-            run = _start_of(run)
-        return cls(frozenset(seen["train"]), frozenset(seen["val"]))
+            run = run.before()
+        return cls(frozenset(seen["train"]), frozenset(seen["val"]), lost)
 
     def count(
         self, cases: Sequence[Case], split: Split, checksums: Mapping[Path, str] | None = None
@@ -58,14 +62,16 @@ class Learned:
             checksums: Checksums that are known, by file.
 
         Returns:
-            ``None`` where nothing is known of the weights.
+            ``None`` where nothing is known of the weights, or of a run of the chain and no case
+            was seen by the others.
         """
         seen = self.train if split == "val" else self.train | self.val
         if not self.train:
             return None
         known = _by_place(checksums or {})
         own = [known.get(case.image) or _checksums(case) for case in cases]
-        return sum(2 * len(files & seen) > len(files) for files in own)
+        count = sum(2 * len(files & seen) > len(files) for files in own)
+        return None if self.lost and not count else count
 
     def warnings(
         self,
@@ -74,7 +80,7 @@ class Learned:
         which: str,
         checksums: Mapping[Path, str] | None = None,
     ) -> list[str]:
-        """The count in words; nothing where no case was seen.
+        """The count in words, and whether one is lacking; nothing where no case was seen.
 
         Args:
             cases: Cases of a split.
@@ -82,24 +88,30 @@ class Learned:
             which: What has seen them, in words.
             checksums: Checksums that are known, by file.
         """
-        count = self.count(cases, split, checksums)
-        return [seen_warning(count, len(cases), split, which)] if count else []
+        return self.in_words(self.count(cases, split, checksums), len(cases), split, which)
 
+    def in_words(self, count: int | None, cases: int, split: Split, which: str) -> list[str]:
+        """What a count means, as :meth:`warnings`.
 
-def seen_warning(count: int, cases: int, split: Split, which: str) -> str:
-    """What it means that some cases were seen before."""
-    return (
-        f"{count} of {cases} {split} cases are among those that {which} learned from or was "
-        "chosen by: results on them will be too good"
-    )
-
-
-def _start_of(run: Run) -> Run | None:
-    if not run.config.is_file():
-        return None
-    settings = yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
-    start = settings.get("start_weights")
-    return Run(Path(start).parent) if start else None
+        Args:
+            count: How many cases were seen, as :meth:`count` says.
+            cases: How many there are.
+            split: Their split.
+            which: What has seen them, in words.
+        """
+        lines = []
+        if count:
+            lines.append(
+                f"{count} of {cases} {split} cases are among those that {which} learned from or "
+                "was chosen by: results on them will be too good"
+            )
+        if self.train and self.lost:
+            lines.append(
+                f"found no cohort.csv in '{self.lost}', where start weights came from, expected "
+                f"the run: whether it has seen {split} cases is not known; put it back where "
+                "start_weights in config.yaml says"
+            )
+        return lines
 
 
 def _by_place(checksums: Mapping[Path, str]) -> Mapping[Path, set[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from groundglass.data.cohort import Case, Cohort, Split, write_cohort
+from groundglass.data.cohort import Cohort, Split, files_of, write_cohort
 from groundglass.data.leaks import check_cohort
 from groundglass.errors import ConfigError, UnknownNameError
 from groundglass.systems import SYSTEMS
@@ -80,7 +80,10 @@ def train(  # noqa: PLR0913 - one argument for each thing that a run is made of
         chosen = find_recipe(system, recipe or Path("recipe.yaml"))
         config = parts.Config.load(chosen, list(overrides))
         config = config.model_copy(
-            update={"precision": Devices.find(config.devices).precision(config.precision)}
+            update={
+                "precision": Devices.find(config.devices).precision(config.precision),
+                "start_weights": config.start_weights and config.start_weights.resolve(),
+            }
         )
         _refuse_missing_start(config)
         cohort = Cohort.read(tables)
@@ -116,7 +119,7 @@ def _begin(run: Run, config: RunConfig, cohort: Cohort, watcher: Watcher) -> Non
     check = check_cohort(cohort.cases, known_sound=True)
     run.folder.mkdir(parents=True, exist_ok=True)
     write_cohort(cohort.cases, run.cohort)
-    run.write_checksums(_files(cohort.cases))
+    run.write_checksums(files_of(cohort.cases))
     for warning in (*check.warnings(), *_seen_before(run, config, cohort)):
         _log.warning(warning)
         watcher.line(warning)
@@ -161,7 +164,7 @@ def _read_begun(
             "found other cases than those that the run began with, expected the same; resume "
             "without a table, or start a new run"
         )
-    run.refuse_changed_files(_files(cohort.cases))
+    run.refuse_changed_files(files_of(cohort.cases))
     return parts.Config.load(run.config, list(overrides)), cohort
 
 
@@ -218,10 +221,3 @@ def _refuse_other_processes(run: Run, config: RunConfig) -> None:
 def _is_first_process() -> bool:
     """Whether this process writes; of several that train together, one does."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def _files(cases: Sequence[Case]) -> list[Path]:
-    """Every file once, those in the folders of series as well."""
-    named = dict.fromkeys(path for case in cases for path in case.files.values())
-    files = [[path] if path.is_file() else sorted(path.rglob("*")) for path in named]
-    return [path for some in files for path in some if path.is_file()]
