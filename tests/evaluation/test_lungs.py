@@ -75,6 +75,24 @@ def test_each_way_is_measured_and_the_field_brings_the_edge_back(
     assert "| axial + CRF | 0.9" in (tmp_path / "page.md").read_text()
 
 
+def test_where_no_lung_is_found_edges_have_no_distance_and_the_page_is_still_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blind(Shifted):
+        def views_of(self, gray, *_):
+            return {"axial": np.zeros_like(gray)}
+
+    monkeypatch.setattr(lungs, "load_lung_network", lambda *_: Blind())
+    result = evaluate_lungs("unet", Cohort(tuple(cases_in(tmp_path))), "test", name="made")
+    assert result.ways["axial"].dice.value == 0
+    assert result.ways["axial"].edge_px is result.ways["axial"].near is None
+    stored = tmp_path / "lungs-unet-made-test.json"
+    stored.write_text(result.model_dump_json())
+    assert LungsEvaluation.model_validate_json(stored.read_text()) == result
+    write_benchmarks(tmp_path, tmp_path / "page.md")
+    assert "| axial | 0.0000 (0.0000 to 0.0000) | - | - |" in (tmp_path / "page.md").read_text()
+
+
 def test_without_lungs_there_is_nothing_to_measure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

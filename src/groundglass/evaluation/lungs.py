@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import cast
 
@@ -29,13 +30,14 @@ class LungEdges(Result):
 
     Attributes:
         dice: Mean over slices.
-        edge_px: Mean distance of the edges, in pixels of the slices.
-        near: Share of the edges within 2 pixels of the other.
+        edge_px: Mean distance of the edges, in pixels of the slices; ``None`` where no slice has
+            both, as no lung was found on any.
+        near: Share of the edges within 2 pixels of the other; ``None`` as well.
     """
 
     dice: Estimate
-    edge_px: Estimate
-    near: Estimate
+    edge_px: Estimate | None
+    near: Estimate | None
 
 
 class LungsEvaluation(Measurement):
@@ -125,5 +127,9 @@ def _judge(probability: Probability, stack: Stack) -> list[tuple[float, float, f
 
 def _sum_up(rows: Sequence[tuple[float, float, float]], cases: Sequence[Case]) -> LungEdges:
     bootstrap = PatientBootstrap([case.patient for case in cases])
-    dice, edge_px, near = (bootstrap.mean(values) for values in zip(*rows, strict=True))
+    dice, edge_px, near = (
+        None if all(map(isnan, values)) else bootstrap.mean(values)
+        for values in zip(*rows, strict=True)
+    )
+    assert dice is not None  # defined on every slice
     return LungEdges(dice=dice, edge_px=edge_px, near=near)
