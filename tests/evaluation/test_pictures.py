@@ -45,6 +45,16 @@ def test_each_protocol_draws_what_it_has(tmp_path: Path) -> None:
     assert drawn == {"thresholds", "precision_recall", "patients", "slices"}
 
 
+def test_lungs_alone_have_no_sheet_of_lesions(tmp_path: Path) -> None:
+    lungs = block(np.s_[1:7], np.s_[1:9])
+    known = write_case(tmp_path, "a", lungs=lungs).model_copy(update={"lesions": None})
+    entries = PROTOCOLS["as-used"].look(KnownSystem([FOUND]), [known], None)
+    measured = PROTOCOLS["as-used"].sum_up(FACTS, entries)
+    find = PROTOCOLS["as-used"].finder(KnownSystem([FOUND]))
+    files = draw_pictures(measured, [known], find, tmp_path / "pictures")
+    assert [file.stem for file in files] == ["patients"]
+
+
 def test_truth_and_prediction_are_outlined_where_they_are(tmp_path: Path) -> None:
     sheet = draw(tmp_path, "inf-net")["slices"]
     truth, found = column_of(sheet, TRUTH_COLOR), column_of(sheet, FOUND_COLOR)

@@ -35,8 +35,9 @@ def draw_pictures(
         measured: The evaluation.
         cases: The cases it was made from.
         find: Finds the lesions of a case once more, for the sheet of slices.
-        folder: Where the PNG files go: ``patients``, ``slices``; ``thresholds`` and
-            ``precision_recall`` where the protocol has thresholds; ``training`` of a run.
+        folder: Where the PNG files go: ``patients``; ``slices`` where lesions of some are known;
+            ``thresholds`` and ``precision_recall`` where the protocol has thresholds; ``training``
+            of a run.
         run: Folder of the run; nothing is drawn of a system that is none.
 
     Returns:
@@ -48,7 +49,8 @@ def draw_pictures(
         figures["thresholds"] = threshold_curves(measured.swept["lesion"])
         figures["precision_recall"] = precision_recall(measured.swept)
     figures["patients"] = patient_distribution(measured.rows)
-    figures["slices"] = draw_sheet(measured.rows, cases, find)
+    if any(row.structure == "lesion" for row in measured.rows):
+        figures["slices"] = draw_sheet(measured.rows, cases, find)
     if run is not None and (run / "metrics.csv").is_file():
         figures["training"] = training_curve(run / "metrics.csv")
     files = []
