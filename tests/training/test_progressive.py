@@ -10,7 +10,7 @@ from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, ConfigError
 from groundglass.systems.card import home
 from groundglass.training import progressive
-from groundglass.training.progressive import learn_progressively
+from groundglass.training.progressive import last_round, learn_progressively
 from groundglass.training.run import Run
 from tests.systems.system_tester import cohort_table
 
@@ -62,6 +62,13 @@ def test_each_round_learns_from_the_labels_of_the_last(
     assert sum(case.patient == "somebody" for case in first) == 2
     assert "round-001/weights.safetensors" in (run.folder / "config.yaml").read_text()
     assert len({case.lesions for case in made}) == 3
+
+
+def test_the_last_round_is_that_of_the_largest_number(tmp_path: Path) -> None:
+    assert last_round(tmp_path).folder.name == "round-000"
+    for number in (0, 998, 999, 1000):
+        (tmp_path / f"round-{number:03d}").mkdir()
+    assert last_round(tmp_path).folder.name == "round-1000"
 
 
 def test_rounds_are_not_mixed_with_those_of_other_arguments(

@@ -117,7 +117,8 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
 
 def last_round(folder: Path) -> Run:
     """The run of the last round in a folder of rounds, once all are there."""
-    return Run(max(folder.glob("round-*"), default=_first_run(folder).folder))
+    rounds = {int(path.name.partition("-")[2]): path for path in folder.glob("round-*")}
+    return Run(rounds[max(rounds)] if rounds else _first_run(folder).folder)
 
 
 def _train(
