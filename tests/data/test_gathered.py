@@ -6,7 +6,7 @@ import pytest
 
 from groundglass.data.cohort import Case, Cohort
 from groundglass.data.gathered import gather
-from groundglass.errors import CohortError, EmptyMaskError
+from groundglass.errors import CohortError, EmptyMaskError, OutputError
 
 
 def picture(folder: Path, name: str, patient: str, gray: int, label: str = "ill") -> Case:
@@ -42,6 +42,16 @@ def test_a_series_that_cannot_be_used_is_left_out_with_its_reason(tmp_path: Path
     assert [case.case for case in made] == ["ill-light"]
     assert left_out == {"ill-dark": "found no lung"}
     assert not (tmp_path / "series" / "ill-dark").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [picture(tmp_path, "a", "one", 1)]
+    monkeypatch.setattr(cv2, "imwrite", lambda *_: False)
+    with pytest.raises(OutputError, match=r"cannot write '.*001\.png'"):
+        gather(cases, tmp_path / "series")
+    assert not (tmp_path / "series" / "cohort.csv").exists()
 
 
 def test_names_that_come_to_one_folder_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from groundglass.data.cohort import Case, Cohort
 from groundglass.data.derived import paste, reformat
 from groundglass.data.stacks import Stack, find_neighbors, find_runs, find_shift, lay
-from groundglass.errors import CohortError
+from groundglass.errors import CohortError, OutputError
 from groundglass.labels import Lesion
 
 
@@ -107,6 +107,14 @@ def test_views_in_a_relative_folder_are_found_again(
     monkeypatch.chdir(tmp_path)
     reformat(cases, "sagittal", Path("runs") / "views")
     assert len(Cohort.read([Path("runs") / "views" / "cohort.csv"]).cases) == 5
+
+
+def test_a_view_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cases = [case_of(tmp_path, n, rough((12, 20), n)) for n in range(50)]
+    monkeypatch.setattr("groundglass.data.case.cv2.imwrite", lambda *_: False)
+    with pytest.raises(OutputError, match="cannot write"):
+        reformat(cases, "sagittal", tmp_path / "views")
+    assert not (tmp_path / "views" / "cohort.csv").exists()
 
 
 def test_series_of_one_name_do_not_take_each_others_place(tmp_path: Path):

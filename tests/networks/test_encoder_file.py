@@ -57,6 +57,19 @@ def test_an_encoder_starts_as_the_part_of_a_whole_network(
     assert load_file(out).keys() == encoder.state_dict().keys()
 
 
+def test_start_weights_that_are_cut_off_are_not_left(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError("no space left on device")
+
+    file, out = saved(network.state_dict(), tmp_path), tmp_path / "start.safetensors"
+    monkeypatch.setattr("groundglass.training.run.os.fsync", full)
+    arguments = ["encoder-weights", str(file), "--encoder", ENCODER, "--out", str(out)]
+    assert CliRunner().invoke(app, arguments).exit_code != 0
+    assert not out.exists()
+
+
 def shuffled(state: State) -> State:
     """Mean and variance of each normalization in each other's place: shapes tell nothing."""
     swap = {"running_mean": "running_var", "running_var": "running_mean"}

@@ -21,14 +21,15 @@ def encoder_weights(
     out: Annotated[Path, typer.Option(help="New file.", metavar="FILE.safetensors")],
 ) -> None:
     """Make start weights for `--set encoder_weights=FILE` where nothing can be downloaded."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from groundglass.errors import OutputError
     from groundglass.networks.encoder_file import encoder_weights_of
+    from groundglass.training.run import replace_bytes
 
     if out.exists():
         raise OutputError(f"found '{out.name}', expected a new file; name another")
     weights = encoder_weights_of(file, encoder)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, out)
+    replace_bytes(out, save(weights))
     say(f"{out}: {len(weights)} tensors of {encoder}")

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from groundglass.data.sides import tell_sides
-from groundglass.errors import CohortError
+from groundglass.errors import CohortError, OutputError
 from groundglass.labels import Lesion, Lung
 
 Split = Literal["train", "val", "test"]
@@ -180,3 +180,15 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
             "with the same values in 8 bits, and a picture as seen in its window"
         )
     return np.asarray(pixels)
+
+
+def write_gray(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    """Write a gray picture, (row, column), as PNG; its folder is made.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), pixels):
+        raise OutputError(f"cannot write '{path}'; check the disk and the permissions")
+    return path

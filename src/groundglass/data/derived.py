@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from groundglass.data.case import write_gray
 from groundglass.data.cohort import UNKNOWN, Case, write_cohort
 from groundglass.data.stacks import Stack, find_runs
 from groundglass.errors import CohortError, UnknownNameError
@@ -163,9 +164,7 @@ class _Cut:
         paths: dict[str, Path] = {}
         for layer, pixels in zip(("image", "lungs", "lesions"), self.layers, strict=True):
             if not (pixels == UNKNOWN).any() or layer == "image":
-                paths[layer] = folder / layer / f"{name}.png"
-                paths[layer].parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(paths[layer]), pixels)
+                paths[layer] = write_gray(folder / layer / f"{name}.png", pixels)
         return Case(
             case=name,
             patient=like.patient,

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
-
+from groundglass.data.case import write_gray
 from groundglass.data.cohort import Case, write_cohort
 from groundglass.errors import CohortError, GroundglassError
 
@@ -48,7 +47,7 @@ def gather(
             )
         place.mkdir(parents=True)
         for number, picture in enumerate(pictures, start=1):
-            cv2.imwrite(str(place / f"{number:03d}.png"), picture.read_image())
+            write_gray(place / f"{number:03d}.png", picture.read_image())
         try:
             if check is not None:
                 check(place)

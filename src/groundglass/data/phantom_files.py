@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import cv2
 import highdicom as hd
 import nibabel as nib
 import numpy as np
@@ -13,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
 from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
+from groundglass.data.case import write_gray
 from groundglass.data.phantom import Phantom
 from groundglass.data.phantom_dicom import slice_dataset
 from groundglass.errors import GeometryError, OutputError, UnknownNameError
@@ -201,4 +201,4 @@ def _save_itk(volume: hd.Volume, path: Path) -> Path:
 
 def _save_pictures(slices: NDArray[np.uint8], folder: Path) -> None:
     for number, pixels in enumerate(slices):
-        cv2.imwrite(str(folder / f"slice_{number + 1:03d}.png"), pixels)
+        write_gray(folder / f"slice_{number + 1:03d}.png", pixels)

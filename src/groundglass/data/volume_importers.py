@@ -9,13 +9,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.data.case import Case, Split
-from groundglass.errors import CohortError, OutputError, UnreadableScanError
+from groundglass.data.case import Case, Split, write_gray
+from groundglass.errors import CohortError, UnreadableScanError
 from groundglass.geometry.frame import Box
 from groundglass.intensity import window_hu
 from groundglass.labels import Lesion
@@ -269,8 +268,4 @@ def _write_volume(name: str, gray: Volume, masks: Masks, slices: Path) -> list[C
 
 
 def _write_png(folder: Path, kind: str, name: str, pixels: NDArray[np.uint8]) -> Path:
-    path = folder / kind / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), pixels):
-        raise OutputError(f"cannot write '{path}'; check the disk and the permissions")
-    return path
+    return write_gray(folder / kind / f"{name}.png", pixels)
