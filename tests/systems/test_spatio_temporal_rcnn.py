@@ -210,6 +210,23 @@ def test_pixels_of_a_lesion_are_those_over_the_threshold_of_the_card() -> None:
     assert widths[1] == pytest.approx(14, abs=2)
 
 
+def test_boxes_end_at_the_borders_of_the_slice() -> None:
+    """A narrow slice of 200 columns lies in the middle third of an input of 600."""
+
+    class Beyond(torch.nn.Module):
+        def forward(self, gray: Tensor) -> Answer:
+            boxes = torch.tensor([[100.0, 50, 300, 150], [10, 50, 150, 150]])
+            size = (gray.shape[-2], gray.shape[-1])
+            found = Instances(boxes, torch.tensor([0.9, 0.8]), torch.ones(2, 1, 28, 28), size)
+            return Answer(found.lesion(0.5)[None], None, [found])
+
+    system = cast("Any", load_system("spatio_temporal_rcnn"))
+    system.network = Beyond()
+    system.card = system.card.model_copy(update={"size_px": (200, 600)})
+    (one,) = system.find_between([None, np.full((200, 200), 60, np.uint8), None])
+    assert one.box == pytest.approx((0, 50, 100, 150))
+
+
 def test_the_mask_branch_keeps_the_size_and_stands_no_regions() -> None:
     branch = TinyUnet(6, 4).eval()
     assert branch(torch.rand(3, 6, 16, 16)).shape == (3, 4, 16, 16)

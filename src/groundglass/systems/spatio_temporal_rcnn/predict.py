@@ -277,7 +277,9 @@ class Predictor(SliceSegmenter):
             if score >= least_score:
                 laid = lay_mask(small, box, scale, start, seen.frame.shape).numpy()
                 pixels = laid > self.card.lesion_threshold
-                restored.append(Instance(_on_slice(box.tolist(), seen.frame), float(score), pixels))
+                left, top, right, bottom = on_slice = _on_slice(box.tolist(), seen.frame)
+                if left < right and top < bottom:
+                    restored.append(Instance(on_slice, float(score), pixels))
         return restored
 
     @property
@@ -323,10 +325,15 @@ def _on_cpu(found: Instances) -> Instances:
 
 
 def _on_slice(box: Sequence[float], frame: Frame) -> Rectangle:
-    """A box of the input on the slice; edges of pixels lie half a pixel before their centers."""
+    """A box of the input on the slice, cut at its borders.
+
+    Edges of pixels lie half a pixel before their centers.
+    """
     linear, offset = frame.matrix[:, :2], frame.matrix[:, 2]
     corners = np.array([[box[0], box[2]], [box[1], box[3]]]) - 0.5
+    rows, columns = frame.shape
     x, y = np.linalg.solve(linear, corners - offset[:, None]) + 0.5
+    x, y = x.clip(0, columns), y.clip(0, rows)
     return float(x[0]), float(y[0]), float(x[1]), float(y[1])
 
 
