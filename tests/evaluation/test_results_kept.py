@@ -9,8 +9,9 @@ import pytest
 
 from groundglass.cli import evaluate as cli
 from groundglass.data.cohort import Cohort, write_cohort
-from groundglass.errors import OutputError
+from groundglass.errors import CohortError, OutputError
 from groundglass.evaluation import evaluate as evaluation
+from groundglass.evaluation import relevance, slice_labels
 from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.evaluate import evaluate
 from groundglass.systems import load_card
@@ -59,6 +60,31 @@ def test_a_result_of_other_weights_is_not_replaced(measured: list[str], tmp_path
     cli.evaluate(str(second), [], "some", results=tmp_path / "others")
     kept = json.loads((results / "evaluation-best-some-test.json").read_text())
     assert kept["weights_sha256"] == "first"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"no labels 'labels\.csv'"),
+        ("volume,diagnosis,infected\none,ill,1\n", "no column 'slice_location'"),
+        ("volume,slice_location,infected\none,1,1\n", "no column 'diagnosis'"),
+        ("volume,diagnosis,slice_location,infected\nother,ill,1,1\n", "no row of volume 'one'"),
+    ],
+)
+def test_labels_are_looked_at_before_the_long_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, words: str
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("analyzed")
+
+    monkeypatch.setattr(relevance, "classify", work)
+    monkeypatch.setattr(slice_labels, "analyze", work)
+    labels = tmp_path / "labels.csv"
+    if text is not None:
+        labels.write_text(text)
+    for measure in (cli.evaluate_series, cli.evaluate_relevance):
+        with pytest.raises(CohortError, match=words):
+            measure("baseline_unet", tmp_path / "one", labels, results=tmp_path)
 
 
 def test_a_run_that_is_tested_on_what_it_learned_says_so(

@@ -161,6 +161,7 @@ def evaluate_series(
 
     file = results / f"series-{find_card(system)[0].name}-{scan.name}.json"
     _refuse_other_weights(file, _weights_of(system))
+    _refuse_wrong_labels(labels, scan.name)
     _store(evaluate_series(scan, labels, system, device), file)
 
 
@@ -177,6 +178,7 @@ def evaluate_relevance(
 
     file = results / f"relevance-{Path(system).name}-{scan.name}.json"
     _refuse_other_weights(file, _weights_of(system))
+    _refuse_wrong_labels(labels, scan.name)
     _store(evaluate_relevance(scan, labels, system, device), file)
 
 
@@ -350,6 +352,25 @@ def _refuse_other_weights(file: Path, weights: str) -> None:
         raise OutputError(
             f"found '{file.name}' with a result of other weights ({stored[:12]}), expected none or "
             f"one of these ({weights[:12]}); name another folder with --results, or remove it"
+        )
+
+
+def _refuse_wrong_labels(labels: Path, series: str) -> None:
+    """Make sure, before anything is analyzed, that a reader has labeled the slices of a series.
+
+    Raises:
+        CohortError: If there is no such table, a column is missing, or the series is not in it.
+    """
+    from groundglass.errors import CohortError
+    from groundglass.evaluation.slice_labels import read_labels
+
+    rows = read_labels(labels, series)
+    if not rows or "diagnosis" not in rows[0]:
+        lacking = "column 'diagnosis'" if rows else f"row of volume '{series}'"
+        raise CohortError(
+            f"found no {lacking} in '{labels.name}', expected the columns volume, diagnosis, "
+            "slice_location and infected, and a row for each slice of the folder; add it, or name "
+            "another file"
         )
 
 
