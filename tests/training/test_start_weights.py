@@ -1,5 +1,7 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -7,7 +9,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from groundglass.errors import WeightsError
-from groundglass.training.start_weights import take_start_weights
+from groundglass.training import fit
+from groundglass.training.config import RunConfig
+from groundglass.training.run import Run
+from groundglass.training.start_weights import StartWeights, take_start_weights
+from groundglass.training.watcher import Watcher
 
 
 def network(outputs: int = 2) -> nn.Module:
@@ -62,3 +68,15 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"found no weights 'none\.safetensors'"):
         take_start_weights(network(), tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_processes_that_train_together_one_says_what_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    trainer = SimpleNamespace(is_global_zero=first, fit=lambda *_, **__: None)
+    monkeypatch.setattr(fit, "_trainer", lambda *_: trainer)
+    taken = StartWeights("w.safetensors", "0" * 64, ["a"], [], [], [])
+    config = RunConfig(system="some", devices="cpu")
+    fit.fit(Run(tmp_path), config, fit.Prepared(Mock(), Mock(), None, taken), Watcher())
+    assert Run(tmp_path).start_weights.is_file() == first

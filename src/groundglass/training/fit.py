@@ -113,15 +113,15 @@ def fit(run: Run, config: RunConfig, prepared: Prepared, watcher: Watcher) -> Th
         ConfigError: If no epoch has the metric to monitor, or the loss grows beyond all numbers.
     """
     resumed = run.last_checkpoint.is_file()
-    if prepared.taken is not None:
-        prepared.taken.write(run.start_weights)
-        watcher.line(prepared.taken.summary())
     devices = Devices.find(config.devices)
     throughput = Throughput(config, devices)
     watching = [throughput, TellWatcher(watcher, config.epochs, config.monitor)]
     with _without_chatter():
         trainer = _trainer(run, config, devices, watching)
-        if trainer.is_global_zero:
+        if trainer.is_global_zero:  # of several processes one writes
+            if prepared.taken is not None:
+                prepared.taken.write(run.start_weights)
+                watcher.line(prepared.taken.summary())
             _note_environment(run, config, devices)
         try:
             trainer.fit(
