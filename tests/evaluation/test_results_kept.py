@@ -62,6 +62,16 @@ def test_a_result_of_other_weights_is_not_replaced(measured: list[str], tmp_path
     assert kept["weights_sha256"] == "first"
 
 
+def test_a_result_of_another_pretraining_is_not_replaced(tmp_path: Path) -> None:
+    run = Run(tmp_path / "coach")
+    run.checkpoints.mkdir(parents=True)
+    run.last_checkpoint.touch()
+    (run.folder / "pretraining.json").write_text('{"weights": {"sha256": "second"}}')
+    (tmp_path / "pretraining-coach-some-test.json").write_text('{"weights_sha256": "first"}')
+    with pytest.raises(OutputError, match=r"other weights \(first\).*\(second\).* --results"):
+        cli.evaluate_pretraining(run.folder, [], "some", results=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

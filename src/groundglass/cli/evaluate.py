@@ -199,11 +199,15 @@ def evaluate_pretraining(
     need("train")
     from groundglass.data.cohort import Cohort, split_name
     from groundglass.evaluation.pretraining import evaluate_pretraining
+    from groundglass.pretraining.pretrain import read_facts
+    from groundglass.training.run import Run
 
+    file = results / f"pretraining-{run.resolve().name}-{name}-{split}.json"
+    _refuse_other_weights(file, read_facts(Run(run))["weights"]["sha256"])
     measured = evaluate_pretraining(
         run, Cohort.read(tables), split_name(split), name=name, picture=picture
     )
-    _store(measured, results / f"pretraining-{measured.run}-{name}-{split}.json")
+    _store(measured, file)
 
 
 @commands.command()

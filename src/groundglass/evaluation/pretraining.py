@@ -1,7 +1,6 @@
 """How a pretraining went: losses by turn, and whether the coach makes painting harder."""
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +17,9 @@ from groundglass.data.slices import SliceDataset
 from groundglass.evaluation.result import Estimate, PatientBootstrap, Result, weighted_mean
 from groundglass.pretraining.alternation import Alternation
 from groundglass.pretraining.coach import hard_mask, random_activation
-from groundglass.pretraining.course import FACTS
 from groundglass.pretraining.inpainting import cover, pixel_errors
 from groundglass.pretraining.picture import Panel, draw_panels
-from groundglass.pretraining.pretrain import load_pretraining
+from groundglass.pretraining.pretrain import load_pretraining, read_facts
 from groundglass.training.run import Run
 from groundglass.training.seen import Learned
 
@@ -119,7 +117,7 @@ def evaluate_pretraining(
     run, cases = Run(folder), cohort.split(split)
     pair = load_pretraining(run)
     config = pair.config
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts = read_facts(run)
     judged_by, turns = _read_turns(run.metrics)
     errors = _errors(pair, cases)
     bootstrap = PatientBootstrap([case.patient for case in cases])

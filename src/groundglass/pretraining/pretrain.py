@@ -74,8 +74,8 @@ def pretrain(  # noqa: PLR0913 - one argument for each thing that a run is made 
     return run
 
 
-def load_pretraining(run: Run) -> Alternation:
-    """Network, with the output layers that paint, and coach as a finished pretraining left them.
+def read_facts(run: Run) -> dict[str, Any]:
+    """What a finished pretraining says of itself.
 
     Raises:
         ConfigError: If there is no finished pretraining, or its checkpoint is gone.
@@ -86,7 +86,17 @@ def load_pretraining(run: Run) -> Alternation:
             f"found no {FACTS} with checkpoints/last.ckpt in '{run.folder.name}', expected a "
             "finished pretraining; name the folder of one"
         )
-    parts = _parts_of(json.loads(facts.read_text(encoding="utf-8"))["system"])
+    found: dict[str, Any] = json.loads(facts.read_text(encoding="utf-8"))
+    return found
+
+
+def load_pretraining(run: Run) -> Alternation:
+    """Network, with the output layers that paint, and coach as a finished pretraining left them.
+
+    Raises:
+        ConfigError: If there is no finished pretraining, or its checkpoint is gone.
+    """
+    parts = _parts_of(read_facts(run)["system"])
     config: PretrainConfig = parts.Config.load(run.config, [])
     pair = start_alternation(run, config, parts)
     kept = torch.load(run.last_checkpoint, map_location=pair.device, weights_only=True)
