@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from groundglass.errors import ConfigError
+from groundglass.pretraining.config import PretrainConfig
 from groundglass.settings import Settings, split_override
 from groundglass.training.config import RunConfig
 
@@ -55,8 +56,18 @@ def test_a_value_may_be_nothing() -> None:
     assert split_override("gradient_norm=null") == ("gradient_norm", None)
 
 
-@pytest.mark.parametrize("setting", ["epochs", "batch_size", "draws_per_epoch"])
-def test_a_training_of_nothing_is_refused(tmp_path: Path, setting: str) -> None:
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("epochs=0", "batch_size=0", "draws_per_epoch=0", "threads=0"),
+        *("seed=-1", "healthy_weight=-1", "workers=-1"),
+    ],
+)
+def test_a_number_that_no_training_can_follow_is_refused(tmp_path: Path, setting: str) -> None:
     (tmp_path / "r.yaml").write_text("system: any\n")
-    with pytest.raises(ConfigError, match=f"wrong setting {setting}: .* greater than or equal"):
-        RunConfig.load(tmp_path / "r.yaml", [f"{setting}=0"])
+    name = setting.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"wrong setting {name}: .* greater than or equal"):
+        RunConfig.load(tmp_path / "r.yaml", [setting])
+    if name in ("seed", "threads"):
+        with pytest.raises(ConfigError, match=f"wrong setting {name}: .* greater than or equal"):
+            PretrainConfig.load(tmp_path / "r.yaml", [setting])

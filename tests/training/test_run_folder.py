@@ -10,7 +10,7 @@ from groundglass.errors import ConfigError, WeightsError
 from groundglass.settings import read_settings
 from groundglass.systems import load_system
 from groundglass.systems.baseline_unet.training import Config
-from groundglass.systems.card import read_card
+from groundglass.systems.card import home, read_card
 from groundglass.training.run import Run, save_weights
 from groundglass.training.train import train
 from groundglass.weights import sha256_of
@@ -116,6 +116,16 @@ def test_a_command_that_is_corrected_finds_its_folder_free(
             recipe=SMOKE,
             overrides=[*QUICK, wrong],
         )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("system", ["lung_unet", "specialized_streams"])
+def test_an_input_that_cannot_be_halved_is_refused_before_the_run_begins(
+    system: str, table: Path, tmp_path: Path
+) -> None:
+    recipe, settings = home(system) / "smoke.yaml", ["size_px=[100, 128]", "devices=cpu"]
+    with pytest.raises(ConfigError, match=r"size_px=\[100, 128\], .* multiples of 16"):
+        train(system, [table], tmp_path / "run", recipe=recipe, overrides=settings)
     assert not (tmp_path / "run").exists()
 
 

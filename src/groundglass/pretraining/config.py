@@ -51,7 +51,7 @@ class PretrainConfig(Settings):
     """
 
     system: str
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     first_epochs: int = Field(100, ge=1)
     rounds: int = Field(10, ge=0)
     coach_epochs: int = Field(100, ge=1)
@@ -69,7 +69,7 @@ class PretrainConfig(Settings):
     coach_encoder: str = "resnet18"
     coach_encoder_weights: str = "none"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    threads: int = 2
+    threads: int = Field(2, ge=1)
     augment: AugmentConfig = GEOMETRY_ONLY
 
     @model_validator(mode="after")

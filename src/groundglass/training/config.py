@@ -88,7 +88,7 @@ class RunConfig(Settings):
     """
 
     system: str
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     epochs: int = Field(default=30, ge=1)
     draws_per_epoch: int = Field(default=900, ge=1)
     batch_size: int = Field(default=8, ge=1)
@@ -97,9 +97,9 @@ class RunConfig(Settings):
     weight_decay: float = 1e-2
     gradient_norm: float | None = 1.0
     average_decay: float = 0.995
-    healthy_weight: float = 4.0
+    healthy_weight: float = Field(default=4.0, ge=0.0)
     precision: Precision | Literal["auto"] = "auto"
-    threads: int = 2
+    threads: int = Field(default=2, ge=1)
     augment: AugmentConfig = AugmentConfig()
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
@@ -119,7 +119,7 @@ class RunConfig(Settings):
     mean_of_seeds: tuple[int, ...] = ()
     patience: int | None = None
     devices: str = "auto"
-    workers: int = 0
+    workers: int = Field(default=0, ge=0)
     logger: Literal["csv", "tensorboard"] = "csv"
 
     def network_settings(self) -> dict[str, NetworkSetting]:

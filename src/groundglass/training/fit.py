@@ -73,6 +73,7 @@ def prepare(run: Run, config: RunConfig, cohort: Cohort, parts: Any) -> Prepared
     val = parts.Module.val_data(config, val_cases) if val_cases else None
     judged = getattr(getattr(val, "dataset", None), "cases", val_cases)  # some may be left out
     module: SystemModule = parts.Module.start(built, [case.patient for case in judged])
+    _refuse_size(config.size_px, getattr(module.network, "side_step_px", 1))
     module.config = config
     if module.memory_format is not None:
         module = module.to(memory_format=module.memory_format)
@@ -95,6 +96,15 @@ def without_encoder_weights(config: RunConfig) -> RunConfig:
     if "encoder_weights" not in type(config).model_fields:
         return config
     return config.model_copy(update={"encoder_weights": "none"})
+
+
+def _refuse_size(size_px: tuple[int, int], step_px: int) -> None:
+    """Refuse an input that the network cannot halve as often as it does."""
+    if any(side < 1 or side % step_px for side in size_px):
+        raise ConfigError(
+            f"found size_px={list(size_px)}, expected rows and columns that are multiples of "
+            f"{step_px}, as the network halves them; take the nearest"
+        )
 
 
 def fit(run: Run, config: RunConfig, prepared: Prepared, watcher: Watcher) -> Throughput:

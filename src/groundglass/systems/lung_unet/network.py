@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from groundglass.networks.residual_unet import ResidualUnet
+from groundglass.networks.residual_unet import STEPS, ResidualUnet
 
 Views = Literal["axial", "both"]
 View = Literal["axial", "sagittal"]
@@ -17,6 +17,9 @@ class LungUnet(nn.Module):
         views: ``axial`` for the first alone.
         width: Channels at full size.
     """
+
+    side_step_px = 2**STEPS
+    """Sides of an input are multiples of this."""
 
     def __init__(self, views: Views, width: int) -> None:
         super().__init__()

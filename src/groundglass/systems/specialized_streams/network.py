@@ -198,6 +198,11 @@ class SpecializedStreams(nn.Module):
         """The stages that are there, in their order."""
         return tuple(stage for stage in STAGES if getattr(self, stage) is not None)
 
+    @property
+    def side_step_px(self) -> int:
+        """Sides of an input are multiples of this: DeepLab halves them, the others take any."""
+        return 1 if self.streams is None else OUTPUT_STRIDE
+
     def forward(self, gray: Tensor, stage: Stage | None = None) -> Tensor:
         """Logits of a stage.
 
