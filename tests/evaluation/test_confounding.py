@@ -6,7 +6,11 @@ import pytest
 
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError
+from groundglass.evaluation import confounding
 from groundglass.evaluation.confounding import lung_free_features, measure_confounding, tell
+from groundglass.labels import Lung
+from groundglass.mask import Mask
+from groundglass.scan import CTSlices
 
 
 def write_source(folder: Path, source: str, labels: tuple[str, ...], mark: int) -> Path:
@@ -117,6 +121,20 @@ def test_lungs_of_a_radiograph_are_not_looked_for(tmp_path: Path) -> None:
     write_cohort(cases, tmp_path / "rays.csv")
     with pytest.raises(CohortError, match="found 4 radiographs without a mask of the lungs"):
         measure_confounding([tmp_path / "rays.csv"], "rays")
+
+
+def test_a_series_without_lungs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind:
+        def find_lungs(self, scan: CTSlices) -> Mask:
+            return Mask.on(scan, [np.zeros_like(pixels) for pixels in scan.slices], Lung)
+
+    monkeypatch.setattr(confounding, "lung_finder", lambda *_: Blind())
+    for number in range(2):
+        gray = np.arange(64 * 64).reshape(64, 64) % 251
+        cv2.imwrite(str(tmp_path / f"{number}.png"), gray.astype(np.uint8))
+    case = Case(case="belly", patient="p", split="train", image=tmp_path, label="healthy")
+    with pytest.raises(CohortError, match="no lung on any picture of 'belly'"):
+        lung_free_features(case)
 
 
 def test_no_label_at_all_is_refused(tmp_path: Path) -> None:

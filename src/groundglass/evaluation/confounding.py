@@ -91,7 +91,7 @@ def measure_confounding(
 
     Raises:
         CohortError: If there is one table alone and no case in it has a label, or a case is a
-            radiograph, whose lungs nothing here finds.
+            radiograph, whose lungs nothing here finds, or a series shows no lung.
     """
     cohorts = [Cohort.read([table]) for table in tables]
     Cohort([case for cohort in cohorts for case in cohort.cases])  # no name or patient twice
@@ -260,6 +260,11 @@ def _slices(case: Case) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     else:
         lungs = lung_finder(None, "cpu").find_lungs(scan)
     shown = [k for k, lung in enumerate(lungs.slices) if lung.any()]
+    if not shown:
+        raise CohortError(
+            f"found no lung on any picture of '{case.case}', expected a series of CT slices that "
+            "shows some; correct the row, or leave it out"
+        )
     chosen = np.unique(np.linspace(0, len(shown) - 1, _SLICES).round().astype(int))
     pairs = []
     for k in (shown[place] for place in chosen):
