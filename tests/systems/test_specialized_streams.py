@@ -327,8 +327,7 @@ def test_a_loss_is_told_of_cases_alone_whose_truth_is_known(tmp_path: Path) -> N
     unknown = [case.model_copy(update={"lesions": None}) for case in cases]
     assert [case.case for case in Module.with_truth(config, cases)] == ["a", "b", "c"]
     assert Module.with_truth(config, unknown) == []
-    folder = cases[0].model_copy(update={"image": tmp_path})
-    assert Module.with_truth(config, [folder]) == []
+    assert Module.with_truth(config, [cases[0].model_copy(update={"image": tmp_path})]) == []
 
 
 def test_slices_of_one_series_are_augmented_alike(tmp_path: Path) -> None:
