@@ -111,7 +111,7 @@ def test_a_row_that_measures_weights_anew_has_an_order_of_its_own() -> None:
 
 
 def test_an_average_takes_one_run_of_each_seed_of_its_row() -> None:
-    average = {"name": "mean", "title": "mean", "system": "baseline_unet", "average_of": "plain"}
+    average = {"name": "mean", "title": "mean", "system": "baseline_unet", "average_of": ["plain"]}
     plan = make_plan(rows=[*SETTINGS["rows"], average])  # type: ignore[misc]
     (trial,) = list_trials(plan, rows=["mean"], data=["small"])
     plain = list_trials(plan, rows=["plain"], data=["small"])
@@ -119,6 +119,8 @@ def test_an_average_takes_one_run_of_each_seed_of_its_row() -> None:
     assert list(trial.sources) == plain
     assert len(plain) == 2
     assert trial.order == {"average_of": [one.order for one in plain]}
+    rows = [*SETTINGS["rows"], {**average, "average_of": ["plain", "started"]}]  # type: ignore[misc]
+    assert len(list_trials(make_plan(rows=rows), rows=["mean"], data=["small"])[0].sources) == 4
     with pytest.raises(ValueError, match="settings or seeds"):
         make_plan(rows=[*SETTINGS["rows"], {**average, "seeds": [3]}])  # type: ignore[misc]
 

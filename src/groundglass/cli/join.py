@@ -1,4 +1,4 @@
-"""Make one system of several runs: of stages joined, or of seeds averaged."""
+"""Make one system of several runs: of stages joined, or of weights averaged."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,13 +31,13 @@ def average_runs(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs of one training that differ by seed alone and have start weights.",
+            help="Runs of one network that started from the same weights.",
             metavar="RUN...",
         ),
     ],
     out: OutFolder,
 ) -> None:
-    """Average the weights of runs that differ by seed alone, to one network as fast as one."""
+    """Average the weights of runs that started from one network, to one as fast as each."""
     from groundglass.extras import need
 
     need("train")

@@ -134,7 +134,7 @@ def run_facts(card: Card, run: Path, splits: Splits | None = None) -> dict[str, 
     }
 
 
-_LATER_SETTINGS: dict[str, Any] = {"lesion_threshold": 0.5, "mean_of_seeds": []}
+_LATER_SETTINGS: dict[str, Any] = {"lesion_threshold": 0.5, "mean_of": []}
 """Settings that runs did not write out when the first results were stored, with their defaults."""
 
 

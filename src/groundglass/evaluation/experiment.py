@@ -174,7 +174,7 @@ class Experiment:
         if _is_finished(folder, order):
             return self._run(trial).folder
         sources = [self.train(source, tell) for source in trial.sources]
-        if trial.row.average_of is not None:
+        if trial.row.average_of:
             average_runs([Run(source) for source in sources], folder)
             _write_order(folder, order, finished=True)
             return folder

@@ -78,7 +78,7 @@ class Row(_Part):
         start_from: Row whose weights this one starts from.
         weights_of: Row whose run this one measures with other settings, nothing trained: for
             settings that act only in use, such as thresholds.
-        average_of: Row whose runs, one of each seed, are averaged to the one of this row, nothing
+        average_of: Rows whose runs, one of each seed, are averaged to the one of this row, nothing
             trained; see ``groundglass average-runs``. It counts under the first of these seeds.
         unlabeled: Slices to learn from beside the labeled ones; the run is that of the last round.
         seeds: Seeds of this row; the plan's if not given.
@@ -94,7 +94,7 @@ class Row(_Part):
     settings: dict[str, Setting] = {}
     start_from: str | None = None
     weights_of: str | None = None
-    average_of: str | None = None
+    average_of: tuple[str, ...] = ()
     unlabeled: Unlabeled | None = None
     seeds: tuple[int, ...] | None = None
     data: tuple[str, ...] | None = None
@@ -155,8 +155,8 @@ class Plan(_Part):
 
     def seeds_of(self, row: Row) -> tuple[int, ...]:
         """The seeds of a row."""
-        if row.average_of is not None:
-            return self.seeds_of(self.row(row.average_of))[:1]
+        if row.average_of:
+            return self.seeds_of(self.row(row.average_of[0]))[:1]
         return self.seeds if row.seeds is None else row.seeds
 
     def cohorts(self) -> set[str]:
@@ -167,17 +167,17 @@ class Plan(_Part):
 
 
 def _refuse_wrong_sources(row: Row, above: Sequence[str]) -> None:
-    others = [o for o in (row.start_from, row.weights_of, row.average_of) if o is not None]
-    if len(others) > 1:
+    one = [other for other in (row.start_from, row.weights_of) if other is not None]
+    if len(one) + bool(row.average_of) > 1:
         raise ValueError(
             f"row {row.name} has more than one of start_from, weights_of and average_of"
         )
-    untrained = row.weights_of is not None or row.average_of is not None
+    untrained = row.weights_of is not None or row.average_of
     if row.unlabeled and (untrained or row.kind == "pretrain"):
         raise ValueError(f"row {row.name} has unlabeled slices, but no training to use them")
-    if row.average_of is not None and (row.settings or row.seeds):
+    if row.average_of and (row.settings or row.seeds):
         raise ValueError(f"row {row.name} is an average and has settings or seeds")
-    for other in others:
+    for other in (*one, *row.average_of):
         if other not in above:
             raise ValueError(f"row {row.name} starts from {other}, no row above it")
 

@@ -67,7 +67,7 @@ class Trial:
     @property
     def order(self) -> dict[str, Any]:
         """What the plan asks of the run, comparable with what an earlier call asked."""
-        if self.row.average_of is not None:
+        if self.row.average_of:
             return {"average_of": [source.order for source in self.sources]}
         start = self.sources[0].order if self.sources else None
         if self.row.weights_of is not None:
@@ -94,15 +94,16 @@ class Trial:
 
         One of the same seed, or else the first; for an average, one of each seed.
         """
-        name = self.row.weights_of or self.row.start_from or self.row.average_of
-        if name is None:
-            return ()
-        row = self.plan.row(name)
-        data, seeds = self.plan.data_of(row), self.plan.seeds_of(row)
-        if self.row.average_of is None:
-            seeds = (self.seed if self.seed in seeds else seeds[0],)
-        same = self.data if self.data in data else data[0]
-        return tuple(Trial(self.plan, row, same, seed) for seed in seeds)
+        one = self.row.weights_of or self.row.start_from
+        found = []
+        for name in self.row.average_of or ([] if one is None else [one]):
+            row = self.plan.row(name)
+            data, seeds = self.plan.data_of(row), self.plan.seeds_of(row)
+            if not self.row.average_of:
+                seeds = (self.seed if self.seed in seeds else seeds[0],)
+            same = self.data if self.data in data else data[0]
+            found += [Trial(self.plan, row, same, seed) for seed in seeds]
+        return tuple(found)
 
 
 def list_trials(

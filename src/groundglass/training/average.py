@@ -1,9 +1,10 @@
-"""Runs that differ by seed alone, averaged to one network (Wortsman et al. 2022)."""
+"""Runs that started from one network, averaged to one again (Wortsman et al. 2022)."""
 
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,24 +16,24 @@ from groundglass.training.config import RunConfig
 from groundglass.training.fit import without_encoder_weights
 from groundglass.training.keep import keep_network
 from groundglass.training.run import Run, replace_text
-from groundglass.training.train import CHANGE_NOTHING
 from groundglass.weights import load_weights
 
 
 def average_runs(runs: Sequence[Run], folder: Path) -> Run:
     """Make a run whose weights are the mean of those of others, as fast as one of them.
 
-    The runs have to start from one network: weights that started apart stand for different things
-    in the same place, and their mean for none (Wortsman et al. 2022, arXiv:2203.05482, uniform
-    soup). Statistics of normalization layers are averaged like weights.
+    The runs have to start from one network, and may differ by seed and by how they learned:
+    weights that started apart stand for different things in the same place, and their mean for
+    none (Wortsman et al. 2022, arXiv:2203.05482, uniform soup). Statistics of normalization layers
+    are averaged like weights.
 
     Args:
-        runs: Finished runs, two at least.
+        runs: Finished runs, two at least; the new one has the settings of the first.
         folder: Folder of the new run.
 
     Raises:
-        ConfigError: If the runs differ by more than their seed, or did not start from the same
-            weights.
+        ConfigError: If the runs did not start from the same weights, or differ in their network
+            or cases.
         OutputError: If the folder exists.
         WeightsError: If weights are missing or were changed.
     """
@@ -44,8 +45,8 @@ def average_runs(runs: Sequence[Run], folder: Path) -> Run:
     parts = import_module(f"groundglass.systems.{cards[0].name}.training")
     configs = [_config(run, card, cards[0].name) for run, card in zip(runs, cards, strict=True)]
     _refuse_differences(runs, configs)
-    seeds = tuple(config.seed for config in configs)
-    config = configs[0].model_copy(update={"mean_of_seeds": seeds})
+    digests = tuple(config.digest() for config in configs)
+    config = configs[0].model_copy(update={"mean_of": digests})
     cohort = Cohort.read([runs[0].cohort])
     patients = [case.patient for case in cohort.cases if case.split == "val"]
     module = parts.Module.start(without_encoder_weights(config), patients)
@@ -97,20 +98,29 @@ def _config(run: Run, card: Card, system: str) -> RunConfig:
 
 
 def _refuse_differences(runs: Sequence[Run], configs: Sequence[RunConfig]) -> None:
-    seeds = [config.seed for config in configs]
-    if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"found seeds {seeds}, expected each once; leave the second of them out")
-    first = configs[0].model_dump()
-    for run, config in zip(runs[1:], configs[1:], strict=True):
-        for key, value in config.model_dump().items():
-            if key not in ("seed", *CHANGE_NOTHING) and value != first[key]:
+    digests = [config.digest() for config in configs]
+    shapes = [_shape(config) for config in configs]
+    for number, run in enumerate(runs[1:], start=1):
+        if digests[number] in digests[:number]:
+            same = runs[digests.index(digests[number])].folder.name
+            raise ConfigError(
+                f"found the settings of '{same}' in '{run.folder.name}' as well, seed included, "
+                "expected each once; leave it out"
+            )
+        for key, value in shapes[number].items():
+            if value != shapes[0].get(key):
                 raise ConfigError(
-                    f"found {key}={value} in '{run.folder.name}' and {first[key]} in "
-                    f"'{runs[0].folder.name}', expected runs that differ by seed alone; leave it "
-                    "out"
+                    f"found {key}={value} in '{run.folder.name}' and {shapes[0].get(key)} in "
+                    f"'{runs[0].folder.name}', expected the same; leave it out"
                 )
         if run.cohort.read_bytes() != runs[0].cohort.read_bytes():
             raise ConfigError(
                 f"found other cases in '{run.folder.name}' than in '{runs[0].folder.name}', "
                 "expected the same; leave it out"
             )
+
+
+def _shape(config: RunConfig) -> dict[str, Any]:
+    """What runs that are averaged have in common: network, input and start."""
+    common = {"size_px": config.size_px, "start_weights": config.start_weights}
+    return {**config.network_settings(), **common}

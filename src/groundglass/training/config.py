@@ -74,8 +74,8 @@ class RunConfig(Settings):
             which needs no validation split.
         start_weights: Safetensors file of an earlier run whose weights are taken where name and
             shape match.
-        mean_of_seeds: Seeds of the runs whose weights were averaged to those of this one, in which
-            nothing was trained; see ``average-runs``.
+        mean_of: Digests of the settings of the runs whose weights were averaged to those of this
+            one, in which nothing was trained; see ``average-runs``.
         patience: Epochs without a better ``monitor`` after which the training ends; none if empty.
         devices: ``auto``, ``cpu``, ``cpu:2``, ``cuda``, ``cuda:1`` or ``cuda:0,1``; several share
             the draws of an epoch, each with batches of ``batch_size``.
@@ -116,7 +116,7 @@ class RunConfig(Settings):
     start_weights: Path | None = None
     patients_share: float = Field(default=1.0, gt=0.0, le=1.0)
     lesion_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
-    mean_of_seeds: tuple[int, ...] = ()
+    mean_of: tuple[str, ...] = ()
     patience: int | None = None
     devices: str = "auto"
     workers: int = Field(default=0, ge=0)

@@ -169,9 +169,9 @@ def _read_begun(
 
 
 def _refuse_untrained(config: RunConfig) -> None:
-    if config.mean_of_seeds:
+    if config.mean_of:
         raise ConfigError(
-            f"found mean_of_seeds={list(config.mean_of_seeds)} in a training, expected none, as it "
+            f"found mean_of={list(config.mean_of)} in a training, expected none, as it "
             "says that nothing was trained; leave it out, and use average-runs for such a run"
         )
 
