@@ -32,7 +32,7 @@ SMOKE = home("spatio_temporal_rcnn") / "smoke.yaml"
 class TestSpatioTemporalRcnn(SystemTester):
     name = "spatio_temporal_rcnn"
     parameters_m = 3.29
-    recipe = "recipe_pyramid.yaml"
+    recipe = "recipe_larger.yaml"
 
 
 def module_of(*overrides: str) -> Module:
