@@ -79,6 +79,10 @@ def test_runs_that_did_not_start_from_one_network_are_refused(
         average_runs([seeds[0], seeds[0]], out)
     with pytest.raises(ConfigError, match="no start weights in 'run'"):
         average_runs([undisturbed, seeds[0]], out)
+    wider = ["decoder_channels=[8, 8, 8, 8, 16]", "seed=7"]
+    partly = started(table, tmp_path / "partly", undisturbed, wider)
+    with pytest.raises(ConfigError, match=r"weights in 'partly' that start_weights did not give"):
+        average_runs([seeds[0], partly], out)
     with pytest.raises(ConfigError, match="two at least"):
         average_runs(seeds[:1], out)
     assert not out.exists()

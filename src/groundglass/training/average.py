@@ -1,5 +1,6 @@
 """Runs that started from one network, averaged to one again (Wortsman et al. 2022)."""
 
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,7 @@ from groundglass.systems.card import Card, read_card
 from groundglass.training.config import RunConfig
 from groundglass.training.fit import without_encoder_weights
 from groundglass.training.keep import keep_network
-from groundglass.training.run import Run, replace_text
+from groundglass.training.run import Run, replace_bytes, replace_text
 from groundglass.weights import load_weights
 
 
@@ -32,8 +33,8 @@ def average_runs(runs: Sequence[Run], folder: Path) -> Run:
         folder: Folder of the new run.
 
     Raises:
-        ConfigError: If the runs did not start from the same weights, or differ in their network
-            or cases.
+        ConfigError: If the runs did not start from the same weights, all of them, or differ in
+            their network or cases.
         OutputError: If the folder exists.
         WeightsError: If weights are missing or were changed.
     """
@@ -61,6 +62,7 @@ def average_runs(runs: Sequence[Run], folder: Path) -> Run:
         made = Run(Path(beside) / folder.name)
         made.folder.mkdir()
         made.take_cases(runs[0])
+        replace_bytes(made.start_weights, runs[0].start_weights.read_bytes())
         replace_text(made.config, config.dump())
         keep_network(made, config, module, cohort)
         made.folder.rename(folder)
@@ -89,10 +91,17 @@ def _config(run: Run, card: Card, system: str) -> RunConfig:
         )
     parts = import_module(f"groundglass.systems.{system}.training")
     config: RunConfig = parts.Config.load(run.config, [])
-    if config.start_weights is None:
+    if config.start_weights is None or not run.start_weights.is_file():
         raise ConfigError(
             f"found no start weights in '{run.folder.name}', expected runs that started from the "
             "same network, as the mean of others is none; train them with start_weights"
+        )
+    taken = json.loads(run.start_weights.read_text(encoding="utf-8"))
+    if random := [*taken["other_shape"], *taken["only_in_network"]]:
+        raise ConfigError(
+            f"found {len(random)} weights in '{run.folder.name}' that start_weights did not give "
+            f"('{random[0]}'), expected none, as they began at random; average runs that start "
+            "from a whole network"
         )
     return config
 
