@@ -175,6 +175,9 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     return round(float((ranks - positives * (positives + 1) / 2) / (positives * negatives)), 4)
 
 
+_COLUMNS = ("volume", "slice_location", "infected")
+
+
 def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
     """The labels of a series, from head to feet; none where the table has none of it.
 
@@ -206,9 +209,6 @@ def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
             f"found a slice_location of '{volume}' in '{labels.name}' that is no number ({error}), "
             "expected millimeters; correct it"
         ) from None
-
-
-_COLUMNS = ("volume", "slice_location", "infected")
 
 
 def labels_of(labels: Path, volume: str, slices: int) -> list[dict[str, str]]:

@@ -92,7 +92,7 @@ class Trial:
     def sources(self) -> "tuple[Trial, ...]":
         """The runs whose weights it takes, of the same data where there are some.
 
-        One of the same seed, or else the first; for an average, one of each seed.
+        One of the same seed, or else the first; for an average, those of every seed of its rows.
         """
         one = self.row.weights_of or self.row.start_from
         found = []
