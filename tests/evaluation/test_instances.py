@@ -135,14 +135,13 @@ def test_a_kind_of_which_there_is_nothing_has_no_precision(cases) -> None:
     assert "box of consolidation" not in structures
 
 
-def test_slices_without_a_mask_and_radiographs_are_not_counted(cases) -> None:
+def test_slices_without_a_mask_are_not_counted(cases) -> None:
     unknown = cases[0].model_copy(
         update={"case": "c", "patient": "q", "lesions": None, "lesions_values": ""}
     )
-    chest = cases[0].model_copy(update={"case": "d", "patient": "r", "modality": "radiograph"})
-    judged = judge_instances(Oracle(0), [*cases, unknown, chest])
+    judged = judge_instances(Oracle(0), [*cases, unknown])
     assert [one.case for one in judged] == ["a", "b"]
-    facts = {**FACTS, "cases": 4, "patients": 3}
+    facts = {**FACTS, "cases": 3, "patients": 2}
     evaluation = PROTOCOLS["instances"].sum_up(facts, judged).evaluation
     assert (evaluation.cases, evaluation.patients) == (2, 1)
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from groundglass.cli import evaluate as cli
-from groundglass.data.cohort import Cohort, write_cohort
+from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, OutputError
 from groundglass.evaluation import evaluate as evaluation
 from groundglass.evaluation import relevance, slice_labels
 from groundglass.evaluation.as_used import Evaluation
 from groundglass.evaluation.evaluate import evaluate
+from groundglass.evaluation.protocols import Measured
 from groundglass.systems import load_card
 from groundglass.systems.card import write_card
 from groundglass.training.run import Run
@@ -120,3 +121,22 @@ def test_a_run_that_is_tested_on_what_it_learned_says_so(
     shipped = evaluate("baseline_unet", Cohort(cases), "test", name="some", tell=told.append)
     assert shipped.evaluation.seen is None
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("protocol", ["as-used", "inf-net", "tiny-lesions", "instances"])
+def test_radiographs_are_not_measured_as_slices(
+    protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = write_case(tmp_path, "a", TRUTH, patient="a")
+    chest = made.model_copy(update={"case": "b", "patient": "b", "modality": "radiograph"})
+    monkeypatch.setattr(evaluation, "load_system", lambda *_: KnownSystem([TRUTH * 1.0]))
+
+    def measure(*cases: Case) -> Measured:
+        return evaluate("baseline_unet", Cohort(cases), "test", name="some", protocol=protocol)
+
+    with pytest.raises(CohortError, match="found no CT slice among 1 cases"):
+        measure(chest)
+    if protocol != "instances":
+        found = measure(chest, made)
+        assert (found.evaluation.cases, found.evaluation.patients) == (1, 1)
+        assert {row.case for row in found.rows} == {"a"}

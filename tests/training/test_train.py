@@ -178,6 +178,23 @@ def test_cases_of_which_nothing_is_known_teach_nothing(
     assert len(parts.Module.train_data(config, [*cases, *made]).dataset) == len(made)
 
 
+@pytest.mark.parametrize(
+    "system", ["baseline_unet", "covid_ct_mask_net", "ss_inf_net", "spatio_temporal_rcnn"]
+)
+def test_radiographs_and_series_are_not_taken_for_slices(system: str, tmp_path: Path) -> None:
+    made = Cohort.read([write_tiny_cohort(tmp_path)]).split("train")
+    chests = [case.model_copy(update={"modality": "radiograph"}) for case in made]
+    series = made[0].model_copy(update={"image": tmp_path})
+    parts = import_module(f"groundglass.systems.{system}.training")
+    config = parts.Config.load(home(system) / "smoke.yaml", [])
+    others = [*chests, series]
+    for data in (parts.Module.train_data, parts.Module.val_data):
+        assert data(config, [*others, *made]).dataset.cases == tuple(made)
+        with pytest.raises(CohortError, match="found no CT slice"):
+            data(config, others)
+    assert not parts.Module.with_truth(config, others)
+
+
 def test_a_share_of_the_patients_is_all_that_a_run_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,11 @@ class Case(BaseModel):
         """Whether the case is the folder of a series and not a picture."""
         return self.image.is_dir()
 
+    @property
+    def is_slice(self) -> bool:
+        """Whether the case is the picture of a CT slice: no radiograph, and no series."""
+        return self.modality == "ct" and not self.is_series
+
     def values(self, column: str) -> set[int]:
         """Values that a mask of the case may hold, background among them."""
         text = self.lungs_values if column == "lungs" else self.lesions_values

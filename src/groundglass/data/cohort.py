@@ -19,6 +19,7 @@ __all__ = [
     "Cohort",
     "Split",
     "cohort_text",
+    "ct_slices",
     "known_cases",
     "read_table",
     "split_name",
@@ -138,17 +139,32 @@ def files_of(cases: Sequence[Case]) -> list[Path]:
     return [path for some in files for path in some if path.is_file()]
 
 
-def known_cases(cases: Sequence[Case], kind: Literal["lungs", "lesions"]) -> list[Case]:
-    """The cases whose lungs, or lesions, are known.
+def ct_slices(cases: Sequence[Case]) -> list[Case]:
+    """The cases that are CT slices.
 
     Raises:
         CohortError: If there are none.
     """
-    known = [case for case in cases if getattr(case, kind) is not None]
+    slices = [case for case in cases if case.is_slice]
+    if not slices:
+        raise CohortError(
+            f"found no CT slice among {len(cases)} cases, expected some, as radiographs and whole "
+            "series have no place here; check the columns modality and image"
+        )
+    return slices
+
+
+def known_cases(cases: Sequence[Case], kind: Literal["lungs", "lesions"]) -> list[Case]:
+    """The CT slices whose lungs, or lesions, are known.
+
+    Raises:
+        CohortError: If there are none.
+    """
+    known = [case for case in cases if case.is_slice and getattr(case, kind) is not None]
     if not known:
         raise CohortError(
-            f"found no case among {len(cases)} of a split whose {kind} are known, expected some; "
-            f"add their masks to the column {kind} of the table"
+            f"found no CT slice among {len(cases)} cases of a split whose {kind} are known, "
+            f"expected some; add their masks to the column {kind} of the table"
         )
     return known
 

@@ -38,7 +38,8 @@ def assign_folds(cases: Sequence[Case], folds: int, seed: int = 0) -> dict[str, 
 
     Raises:
         ConfigError: If there are fewer than 3 folds.
-        CohortError: If there are fewer patients than folds.
+        CohortError: If there are fewer patients than folds, or no CT slices for a protocol of
+            these.
     """
     slices = Counter(case.patient for case in cases)
     if folds < FEWEST_FOLDS:
@@ -110,7 +111,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice of the user
     seed = settings.pop("seed", 0)
     if not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"found seed={seed}, expected a whole number from 0 on; correct it")
-    cases = [case for case in Cohort.read(tables).cases if case.split != "test"]
+    known = [case for case in Cohort.read(tables).cases if case.split != "test"]
+    cases = PROTOCOLS[protocol].take(known)
     fold_of = assign_folds(cases, folds, seed)
     _write_folds(fold_of, folder)
     plan = _plan(system, recipe, settings, seed, folds)

@@ -50,14 +50,14 @@ def evaluate(  # noqa: PLR0913 - one argument for each choice of the user
         progress: Told how far it is.
 
     Raises:
-        CohortError: If the split is empty.
+        CohortError: If the split is empty, or without CT slices for a protocol of these.
         NotMeasurableError: If the system does not give what the protocol needs.
         UnknownNameError: If there is no such system or protocol.
     """
     if protocol not in PROTOCOLS:
         raise UnknownNameError.of("protocol", protocol, PROTOCOLS)
     segmenter = load_system(system, device)
-    cases = cohort.split(split)
+    cases = PROTOCOLS[protocol].take(cohort.split(split))
     seen = count_seen(system, cases, split, tell)
     entries = PROTOCOLS[protocol].look(segmenter, cases, progress)
     facts = {

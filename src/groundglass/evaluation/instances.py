@@ -108,7 +108,7 @@ class JudgedSlice:
 def judge_instances(
     system: Segmenter, cases: Sequence[Case], progress: Progress | None = None
 ) -> list[JudgedSlice]:
-    """The instances of every CT slice whose lesions are known, by truth and by a system.
+    """The instances of every slice whose lesions are known, by truth and by a system.
 
     Raises:
         NotMeasurableError: If the system finds no instances, or no lesion is known.
@@ -120,7 +120,7 @@ def judge_instances(
             "one that does; measure it with --protocol as-used",
         )
     kinds = system.instance_kinds
-    slices = [case for case in cases if case.modality == "ct" and case.lesions is not None]
+    slices = [case for case in cases if case.lesions is not None]
     hiding = [case for case in slices if hides_kinds(case, kinds)]
     if hiding:
         raise CohortError(

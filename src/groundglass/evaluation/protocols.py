@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundglass.data.cohort import Case
+from groundglass.data.cohort import Case, ct_slices
 from groundglass.errors import NotMeasurableError
 from groundglass.evaluation.as_used import (
     Evaluation,
@@ -90,11 +90,21 @@ class Protocol:
         sum_up: Takes the fields of ``Measurement`` and the entries to what they come to.
         finder: Takes a system to what finds lesions on a single case as the protocol does, for
             pictures; an error where there is nothing to draw.
+        of_slices: Whether it looks at CT slices alone.
     """
 
     look: Callable[[Segmenter, Sequence[Case], Progress | None], list[Any]]
     sum_up: Callable[[dict[str, Any], list[Any]], Measured]
     finder: Callable[[Segmenter], Callable[[Case], Found]]
+    of_slices: bool = True
+
+    def take(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases that it looks at; without radiographs and series, if at slices alone.
+
+        Raises:
+            CohortError: If that leaves none.
+        """
+        return ct_slices(cases) if self.of_slices else list(cases)
 
 
 def _sum_up_as_used(facts: dict[str, Any], entries: list[Any]) -> Measured:
@@ -179,7 +189,7 @@ PROTOCOLS = {
     "instances": Protocol(judge_instances, _sum_up_instances, _find_no_dice),
     "tiny-lesions": Protocol(count_lesions, _sum_up_lesions, _find_as_used),
     "inf-net": Protocol(sweep_cases, _sum_up_inf_net, _find_inf_net),
-    "classes": Protocol(judge_pictures, _sum_up_classes, _find_nothing),
-    "volumes": Protocol(judge_volumes, _sum_up_volumes, _find_nothing),
+    "classes": Protocol(judge_pictures, _sum_up_classes, _find_nothing, of_slices=False),
+    "volumes": Protocol(judge_volumes, _sum_up_volumes, _find_nothing, of_slices=False),
 }
 """Protocols by the name that ``--protocol`` takes."""

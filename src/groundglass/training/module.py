@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import Case
+from groundglass.data.cohort import Case, ct_slices
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.errors import ConfigError
 from groundglass.metrics.segmentation import Overlap
@@ -50,11 +50,15 @@ class SystemModule(lightning.LightningModule):
 
     @classmethod
     def train_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
-        """Batches to learn from; augmented slices drawn as the config says, unless overridden.
+        """Batches to learn from; augmented CT slices drawn as the config says, unless overridden.
 
         A loader must give the same batches for one seed and epoch, whatever came before, so that a
         resumed run goes on alike: its sampler is told the epoch by ``set_epoch``.
+
+        Raises:
+            CohortError: If no case can be learned from.
         """
+        cases = ct_slices(cases)
         return DataLoader(
             SliceDataset(cases, config.size_px, config.augment, config.seed),
             batch_size=config.batch_size,
@@ -66,13 +70,18 @@ class SystemModule(lightning.LightningModule):
 
     @classmethod
     def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
-        """Batches to judge an epoch by; every slice once, as it is, unless overridden."""
-        return DataLoader(SliceDataset(cases, config.size_px), batch_size=config.batch_size)
+        """Batches to judge an epoch by; every CT slice once, as it is, unless overridden.
+
+        Raises:
+            CohortError: If no case can be judged.
+        """
+        slices = SliceDataset(ct_slices(cases), config.size_px)
+        return DataLoader(slices, batch_size=config.batch_size)
 
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
         """The cases that a loss can be told of; slices with a mask, unless overridden."""
-        return [c for c in cases if not c.is_series and (c.lungs or c.lesions)]
+        return [c for c in cases if c.is_slice and (c.lungs or c.lesions)]
 
     def fit_start_weights(self, stored: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a file under the names of this network; as they are, unless overridden."""

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from torchmetrics.detection import MeanAveragePrecision
 
 from groundglass.data.augment import AugmentConfig
-from groundglass.data.cohort import Case, known_cases
+from groundglass.data.cohort import Case, ct_slices, known_cases
 from groundglass.data.slices import Draw, EpochSampler, SliceDataset
 from groundglass.errors import CohortError, ConfigError
 from groundglass.labels import Lesion
@@ -73,7 +73,7 @@ class Module(SystemModule):
         assert isinstance(config, Config)
         if config.stage == "lesions":
             return super().train_data(config, _told_cases(config, cases))
-        slices = _ct_slices(cases)
+        slices = ct_slices(cases)
         return DataLoader(
             LabeledSlices(slices, config, None if config.trained == "S" else config.augment),
             batch_size=config.batch_size,
@@ -89,13 +89,13 @@ class Module(SystemModule):
         assert isinstance(config, Config)
         if config.stage == "lesions":
             return super().val_data(config, _told_cases(config, cases))
-        return DataLoader(LabeledSlices(_ct_slices(cases), config), batch_size=config.batch_size)
+        return DataLoader(LabeledSlices(ct_slices(cases), config), batch_size=config.batch_size)
 
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:
         """CT slices with a class of the settings; or with a mask that tells what is to be told."""
         assert isinstance(config, Config)
-        slices = [case for case in cases if case.modality == "ct"]
+        slices = [case for case in cases if case.is_slice]
         if config.stage == "classes":
             return [case for case in slices if case.label in config.network.classes]
         known, kinds = [c for c in slices if c.lesions is not None], _kinds_of(config)
@@ -250,20 +250,9 @@ def _kinds_of(config: Config) -> tuple[Lesion, ...]:
     return networks.KINDS[config.network.kinds]
 
 
-def _ct_slices(cases: Sequence[Case]) -> list[Case]:
-    """Cases without radiographs, on which neither lesions nor classes are those of slices."""
-    slices = [case for case in cases if case.modality == "ct"]
-    if not slices:
-        raise CohortError(
-            f"found no CT slice among {len(cases)} cases, expected some, as radiographs are not "
-            "learned from; check the column modality"
-        )
-    return slices
-
-
 def _told_cases(config: Config, cases: Sequence[Case]) -> list[Case]:
     """Slices with a mask of lesions, which tells the kinds if the network is to."""
-    known = known_cases(_ct_slices(cases), "lesions")
+    known = known_cases(cases, "lesions")
     hiding = [case for case in known if hides_kinds(case, _kinds_of(config))]
     if hiding:
         raise CohortError(

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import UNKNOWN, Case, known_cases
+from groundglass.data.cohort import UNKNOWN, Case, ct_slices, known_cases
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.losses import known_bce_loss, soft_dice_loss
 from groundglass.metrics.segmentation import Overlap
@@ -94,7 +94,9 @@ class Module(SystemModule):
     @classmethod
     def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Every view once, as it is."""
-        return DataLoader(LungDataset(cases, config.size_px), batch_size=config.batch_size)
+        return DataLoader(
+            LungDataset(ct_slices(cases), config.size_px), batch_size=config.batch_size
+        )
 
     def parameters_to_train(self) -> Parameters:
         """Those of the view that is trained."""

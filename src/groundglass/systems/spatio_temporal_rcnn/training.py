@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import UNKNOWN, Case, known_cases
+from groundglass.data.cohort import UNKNOWN, Case, ct_slices, known_cases
 from groundglass.data.slices import EpochSampler
 from groundglass.data.triples import TripleDataset
 from groundglass.labels import is_opacity
@@ -165,12 +165,14 @@ class Module(SystemModule):
     @classmethod
     def val_data(cls, config: RunConfig, cases: Sequence[Case]) -> DataLoader[Any]:
         """Every triple once, as it is."""
-        return DataLoader(TripleDataset(cases, config.size_px), batch_size=config.batch_size)
+        return DataLoader(
+            TripleDataset(ct_slices(cases), config.size_px), batch_size=config.batch_size
+        )
 
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
         """Those whose lesions are known, as in training."""
-        return [case for case in cases if case.lesions is not None and not case.is_series]
+        return [case for case in cases if case.is_slice and case.lesions is not None]
 
     def parameters_to_train(self) -> Parameters:
         """Those of the temporal resolver in its stage; all of them in the others."""

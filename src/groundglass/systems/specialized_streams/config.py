@@ -146,7 +146,7 @@ class Config(RunConfig):
             known = self.class_numbers()
             kept = [c for c in cases if c.modality in wanted and c.label in known]
         else:
-            kept = [c for c in cases if c.modality == "ct" and any(told(c, k) for k in self.labels)]
+            kept = [c for c in cases if c.is_slice and any(told(c, k) for k in self.labels)]
         if self.stage == "manifestations" and Lesion.UNSPECIFIED not in self.labels:
             kept = [case for case in kept if not _hides_kinds(case)]
         return kept

@@ -123,7 +123,7 @@ class Module(SystemModule):
     @classmethod
     def with_truth(cls, config: RunConfig, cases: Sequence[Case]) -> Sequence[Case]:  # noqa: ARG003
         """Those whose lesions are known."""
-        return [case for case in cases if case.lesions is not None and not case.is_series]
+        return [case for case in cases if case.is_slice and case.lesions is not None]
 
     @property
     def trained(self) -> nn.Module:
