@@ -34,6 +34,7 @@ from groundglass.systems.system import (
     find_card,
     need_answer,
 )
+from groundglass.write.wording import printable
 
 Progress = Callable[[str, float], None]
 """Called with the name of the running stage and its finished fraction, 0 to 1."""
@@ -145,7 +146,7 @@ def analyze(  # noqa: PLR0913 - one argument for each choice of the user
         segmenter.card,
         stages,
         device=device,
-        settings=settings,
+        settings={name: printable(value) for name, value in settings.items()},
         lungs_method=lungs_method,
         regions_source=regions_source,
     )

@@ -20,7 +20,8 @@ class Score(BaseModel):
         interval: Smallest and largest value when the boundary of the lesions is moved by one
             voxel, and of the variants of the system where there are any; ``None`` for what does
             not depend on lesions, and where it was not measured.
-        caution: That the interval crosses a published cut-off, in words; ``None`` if not.
+        caution: In words, that the interval crosses a published cut-off, or that parts of the lungs
+            are missing from a sum of grades; ``None`` if not.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

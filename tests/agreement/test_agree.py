@@ -108,6 +108,8 @@ def test_one_reader_needs_no_column_of_readers(tables):
         ("scan,ct_severity_score\na,1\na,2\n", "the case a twice"),
         ("scan,ct_severity_score\nx,1\ny,2\nz,2\n", "fewer than 3 cases"),
         ("", "no table in"),
+        ("scan,reader,ct_severity_score\na, ours,1\n", "the reader 'ours' in"),
+        ("scan,reader,ct_severity_score\na,R1,1\nb, ,1\n", "the reader '' in"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(tables, text, message):
@@ -115,6 +117,36 @@ def test_tables_that_do_not_fit_are_refused(tables, text, message):
     readers.write_text(text)
     with pytest.raises(CohortError, match=message):
         agree(ours, readers)
+
+
+def test_a_score_that_one_reader_did_not_give_is_that_of_the_others(tables):
+    ours, readers = tables
+    readers.write_text(READERS.replace("R1,31,55", "R1,31,").replace("R1,4,12", "R1,4,"))
+    readers.write_text(readers.read_text().replace("R1,10,22", "R1,10,").replace("15,30", "15,"))
+    found = agree(ours, readers)
+    assert [ratings.raters for ratings in found.ratings] == [("ours", "R2"), ("ours", "R1", "R2")]
+    messages = [note.message for note in found.agreement.notes if note.name == "missing-score"]
+    assert messages == ["R1 gave no 'percentage_of_opacity'; left out of it."]
+
+
+def test_names_are_taken_as_they_stand_and_trimmed(tables, tmp_path):
+    ours, readers = tables
+    ours.write_text(OURS.replace("a,100", "NA,100"))
+    text = READERS.replace("\na,", "\nNA,").replace("b,R1", "b, R1 ").replace("R2", r"N$\foo$")
+    readers.write_text(text)
+    found = agree(ours, readers)
+    assert found.ratings[1].raters == ("ours", r"N$\foo$", "R1")
+    assert found.ratings[1].cases == ("NA", "b", "c", "d")
+    write_agreement(found, tmp_path / "out")  # a name is no formula
+
+
+def test_a_value_that_is_no_number_is_told_from_an_empty_one(tables):
+    ours, readers = tables
+    readers.write_text(READERS.replace("R1,10,22", 'R1,"10,5",22'))
+    notes = agree(ours, readers).agreement.notes
+    assert [note.message for note in notes if note.name == "no-number"] == [
+        "'ct_severity_score' of R1 is no number for b: '10,5' (1 such cases); left out."
+    ]
 
 
 def test_the_page_has_a_plot_for_each_score_and_reader(tables, tmp_path):

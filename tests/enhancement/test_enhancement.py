@@ -11,6 +11,7 @@ from groundglass.enhancement.pictures import write_enhanced
 from groundglass.enhancement.stochastic import Walks, _draw_ways, _sample, anisotropy
 from groundglass.errors import OutputError, UnknownNameError
 from groundglass.intensity import window_hu
+from groundglass.scan import CTSlices, Source
 
 FEW = Walks(steps=4, walks=20)
 
@@ -123,6 +124,14 @@ def test_enhanced_slices_are_written_as_pictures(phantom: Phantom, tmp_path: Pat
         write_enhanced(phantom.scan, tmp_path / "other", "tone", [6])
     with pytest.raises(UnknownNameError, match="stochastic"):
         write_enhanced(phantom.scan, tmp_path / "other", "sharper")
+
+
+def test_names_that_are_no_text_are_written_as_the_masks_are(tmp_path: Path) -> None:
+    gray = np.full((8, 9), 90, np.uint8)
+    scan = CTSlices(("bild_\udce4", "a"), (gray, gray), Source("x", "pictures"))
+    files = write_enhanced(scan, tmp_path, "tone", [0])
+    assert [file.name for file in files] == ["bild__.png"]
+    assert files[0].is_file()
 
 
 @pytest.mark.parametrize("failure", [OutputError, KeyboardInterrupt])

@@ -124,6 +124,32 @@ def test_a_lesion_that_parts_in_two_is_one_lesion():
     assert found.status == "shrunk"
 
 
+def test_what_is_left_of_a_lesion_in_fragments_is_not_resolved():
+    lesions = np.zeros((24, 40, 48), np.uint8)
+    lesions[8:20, 20:30, 8:20] = Lesion.GROUND_GLASS
+    left = lesions.copy()
+    left[10:20:3] = left[:, 23:30:4] = left[:, :, 11:20:4] = 0
+    whole, specks = (volume(lesions=one) for one in (lesions, left))
+    voxels = np.count_nonzero((specks.lesions.array > 0) & (specks.lungs.array > 0))
+    (found,) = follow_lesions(whole, specks, STILL)
+    assert found.status == "shrunk"
+    assert found.later_pieces > 10
+    assert found.later_ml == pytest.approx(voxels * specks.lesions.voxel_volume_ml, abs=1e-3)
+    (back,) = follow_lesions(specks, whole, STILL)
+    assert back.status == "grown"
+    assert not follow_lesions(specks, specks, STILL)  # each below what is followed
+
+
+def test_a_speck_between_two_lesions_does_not_make_them_one():
+    two = np.zeros((24, 40, 48), np.uint8)
+    two[8:13, 20:30, 8:20] = two[14:20, 20:30, 8:20] = Lesion.GROUND_GLASS
+    later = two.copy()
+    later[12, 20:30, 8:20] = later[14, 20:30, 8:20] = 0
+    later[13, 24, 12] = Lesion.GROUND_GLASS
+    found = follow_lesions(volume(lesions=two), volume(lesions=later), STILL)
+    assert len(found) == 2
+
+
 def test_a_healthy_baseline_has_no_change_in_per_cent(tmp_path, without_registration):
     healthy = volume(lesions=np.zeros((24, 40, 48), np.uint8))
     compared = compare_points([point(healthy), point(volume())])
@@ -173,6 +199,18 @@ def test_different_systems_are_noted(earlier, without_registration):
     other = PROVENANCE.model_copy(update={"system": "another"})
     compared = compare_points([point(earlier), TimePoint("b", earlier, other)])
     assert "systems" in {note.name for note in compared.comparison.notes}
+
+
+def test_other_ways_to_find_lungs_and_lobes_are_noted(earlier, without_registration):
+    ways = {"lungs_method": "unet\udce4", "regions_source": "given lobes"}
+    other = TimePoint("b\udce4", earlier, PROVENANCE.model_copy(update=ways))
+    compared = compare_points([point(earlier), other]).comparison
+    told = {note.name: note.message for note in compared.notes}
+    assert "given lobes" in told["lobes"]
+    assert "unet?" in told["lungs"]
+    assert compared.model_dump_json()
+    same = compare_points([point(earlier), point(earlier)]).comparison
+    assert not {"lungs", "lobes"} & {note.name for note in same.notes}
 
 
 def test_what_was_noticed_on_each_scan_is_told_with_its_name(tmp_path, without_registration):

@@ -245,6 +245,20 @@ def test_lesions_outside_the_lungs_do_not_count_and_a_note_says_so(made):
     assert any("outside the lungs and do not count" in note.message for note in report.notes)
 
 
+def test_a_second_correction_tells_of_both_and_of_nothing_that_is_gone(own):
+    def outside(numbers, lungs):
+        numbers[lungs == 0] = Lesion.GROUND_GLASS
+
+    odd = edited(own, outside).rename(own / "l\udce4sion.nii.gz")
+    first = rescore(own, odd, by="First J\udcfcr")
+    write_rescored(first, own, of=own, spare=odd)
+    second = rescore(own, edited(own, all_gone), by="Second")
+    told = [note.message for note in second.notes]
+    assert sum("Lesions corrected by First J?r" in message for message in told) == 1
+    assert sum("Lesions corrected by Second" in message for message in told) == 1
+    assert not any("outside the lungs" in message for message in told)
+
+
 def test_the_results_before_are_kept_and_nothing_of_them_stays_beside_the_new(own):
     (own / "mine.txt").write_text("mine")
     before = {f.name: f.read_bytes() for f in own.iterdir() if f.name != "mine.txt"}

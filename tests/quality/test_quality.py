@@ -124,6 +124,11 @@ SPOILED = {
     ),
     "400 HU too dense": (denser, "unlike-training", WARNING),
     "with half a lung lost": (one_lung_half_lost, "right-lung-share", WARNING),
+    "with a lung lost": (
+        lambda hu, lungs: (hu, lungs * (lungs == 1)),
+        "right-lung-share",
+        WARNING,
+    ),
 }
 
 

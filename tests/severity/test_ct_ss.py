@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundglass.errors import NotMeasurableError
-from groundglass.labels import Region
+from groundglass.labels import Lesion, Lung, Region
+from groundglass.mask import Mask
 from groundglass.severity import ct_severity_score
 from tests.severity.findings import in_parts, pictures
 
@@ -37,6 +40,20 @@ def test_healthy_lungs_are_0_in_every_region():
     found = ct_severity_score(in_parts([0] * 20, Region))
     assert found.value == 0
     assert set(found.parts.values()) == {0}
+
+
+def test_with_regions_missing_a_low_sum_is_not_called_mild():
+    whole = in_parts([60] * 20, Region)
+    right = replace(whole, lungs=Mask.on(whole.scan, whole.lungs.array % 2, Lung))
+    found = ct_severity_score(right)
+    missing = sum(not region.title.startswith("right") for region in Region)
+    assert found.caution.startswith(f"{missing} of 20 regions hold no lung")
+    assert (found.value > 19.5) == bool(found.meaning)
+    some = ct_severity_score(
+        replace(right, lesions=Mask.on(whole.scan, right.lungs.array * 0, Lesion))
+    )
+    assert (some.value, some.meaning) == (0, None)
+    assert ct_severity_score(whole).caution is None
 
 
 def test_pictures_have_no_regions():

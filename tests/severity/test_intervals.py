@@ -71,7 +71,7 @@ def test_lungs_without_lesions_are_surely_without(lungs):
     for name in GROWS_WITH_LESIONS:
         score = by_name(volume(lungs, np.zeros_like(lungs)))[name]
         assert score.interval == (0.0, 0.0)
-        assert score.caution is None
+        assert "interval" not in (score.caution or "")
 
 
 @given(lungs_drawn)

@@ -51,6 +51,15 @@ def test_fifths_are_graded_as_published(percents, grades):
     assert found.maximum == 25
 
 
+@pytest.mark.parametrize("score", ALL)
+def test_with_lobes_missing_a_sum_below_a_cut_off_means_nothing(score):
+    lost = volume([[[1, 1, 1]]], [[[1, 1, 1]]], [[[0, 0, 0]]])
+    found = score(lost)
+    assert found.value == max(found.parts.values()) > 0
+    assert found.caution.startswith("4 of 5 lobes hold no lung")
+    assert found.meaning is None
+
+
 def test_high_opacity_alone_counts_for_the_high_opacity_score():
     lobes = [[[1, 1, 1, 1, 5, 5]]]
     lesions = [[[1, 1, 2, 0, 2, 2]]]

@@ -1,13 +1,14 @@
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from groundglass.deidentify import deidentify
 from groundglass.write import fhir, write
 from groundglass.write.record import read_record
 from tests.write.dicom_series import report_of, store
-from tests.write.samples import pictures, report, volume
+from tests.write.samples import lungs_array, pictures, report, volume
 
 
 def resources(folder, found):
@@ -96,6 +97,15 @@ def test_a_second_run_replaces_the_first_with_the_same_bytes(tmp_path):
     before = file.read_bytes()
     assert write(report(), tmp_path, ["fhir"]) == [file]
     assert file.read_bytes() == before
+
+
+def test_two_scans_of_one_name_and_second_are_told_apart(tmp_path):
+    lungs = lungs_array()
+    other = volume(lungs=np.roll(lungs, 1, 0))
+    ids = [{one["id"] for one in resources(tmp_path, report(f))[1]} for f in (volume(), other)]
+    again = {one["id"] for one in resources(tmp_path, report(volume()))[1]}
+    assert not ids[0] & ids[1]
+    assert again == ids[0]
 
 
 def test_the_resources_are_valid_r4(tmp_path):

@@ -112,6 +112,22 @@ def test_a_mask_that_was_changed_since_is_never_overwritten(tmp_path, found, nam
         assert {p for p in tmp_path.rglob("*") if p.is_file()} == {mask, tmp_path / "report.json"}
 
 
+@pytest.mark.parametrize("masks", ["both", "lungs"])
+def test_masks_alone_leave_no_report_of_another_scan_beside_them(tmp_path, masks):
+    write(report(), tmp_path, ["html", "json", "csv", "nifti"])
+    (tmp_path / "mine.txt").write_text("mine")
+    found = volume()
+    if masks == "both":
+        write_masks(found, tmp_path)
+    else:
+        write_lungs(found.scan, found.lungs, tmp_path)
+    kept = {"mine.txt", "lungs.nii.gz", "labels.json"}
+    left = {f.name for f in tmp_path.iterdir()}
+    assert kept <= left
+    assert not {name for name in left if name.startswith("report")}
+    assert ("lesions.nii.gz" in left) == (masks == "both")
+
+
 def test_withheld_numbers_take_those_of_an_earlier_run_away(tmp_path):
     write(report(), tmp_path, ["fhir"])
     assert write(withheld(report()), tmp_path, ["fhir"]) == []

@@ -69,7 +69,7 @@ class ScoreAgreement(_Part):
 
     Attributes:
         score: Column of the score.
-        cases: Number of cases that every rater has.
+        cases: Number of cases that every rater of the score has.
         pairs: Every pair of raters, those with us first.
         icc_readers: ICC(2,1) of the readers among themselves; ``None`` for one reader.
         icc_all: ICC(2,1) of all raters, us included.

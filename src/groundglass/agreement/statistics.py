@@ -54,6 +54,8 @@ def icc(ratings: Ratings) -> Interval:
         Psychological Methods 1996; 1:30, table 7.
     """
     n, k = ratings.shape
+    if np.ptp(ratings) == 0:
+        return Interval(nan, nan, nan)
     grand = ratings.mean()
     between = k * ((ratings.mean(axis=1) - grand) ** 2).sum()
     raters = n * ((ratings.mean(axis=0) - grand) ** 2).sum()

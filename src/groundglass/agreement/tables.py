@@ -31,8 +31,8 @@ class Ratings:
 
     Attributes:
         score: Column of the score.
-        raters: Names, ours first.
-        cases: Names of the cases that every rater has.
+        raters: Names of those who gave the score, ours first.
+        cases: Names of the cases that each of them has.
         values: Shape (case, rater).
     """
 
@@ -51,8 +51,8 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
         case: Column that names the case; by default one of ``CASE_COLUMNS``.
 
     Raises:
-        CohortError: If a table cannot be read, a case stands twice, or they share no case or no
-            score.
+        CohortError: If a table cannot be read, a case stands twice, a reader has no name or ours,
+            or they share no case or no score.
     """
     own, theirs = _table(ours), _table(readers)
     column = _case_column(case, own, theirs)
@@ -60,7 +60,7 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
     theirs, more = _with_case(theirs, column, readers.name)
     by_rater = {OURS: _by_case(own, column, ours.name)}
     if READER in theirs:
-        for name, rows in theirs.groupby(READER, sort=True):
+        for name, rows in theirs.groupby(_reader_names(theirs, readers.name), sort=True):
             by_rater[str(name)] = _by_case(rows, column, f"{readers.name}, reader {name}")
     else:
         by_rater[READER] = _by_case(theirs, column, readers.name)
@@ -69,7 +69,8 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
         for name in own.columns
         if name in theirs
         and name not in (column, READER, *NOT_SCORES)
-        and all(_numbers(table[name]).notna().any() for table in by_rater.values())
+        and _numbers(own[name]).notna().any()
+        and _numbers(theirs[name]).notna().any()
     ]
     if not shared:
         raise CohortError(
@@ -88,21 +89,22 @@ def ratings_of(ours: Path, readers: Path, case: str = "") -> tuple[list[Ratings]
             notes.append(Note("few-cases", message))
     if not found:
         raise CohortError(
-            f"found fewer than {FEWEST} cases that '{ours.name}' and '{readers.name}' share, "
-            "expected more; see that the cases have the same names in both"
+            f"found fewer than {FEWEST} cases that '{ours.name}' and every reader of "
+            f"'{readers.name}' share, expected more; see that the cases have the same names, and "
+            "compare readers of different cases one by one"
         )
     return found, notes
 
 
 def _table(path: Path) -> pd.DataFrame:
     try:
-        found = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+        found = pd.read_csv(path, dtype=str, encoding="utf-8-sig", keep_default_na=False)
     except (OSError, ValueError) as error:
         raise CohortError(
             f"found no table in '{path.name}' ({' '.join(str(error).split())}), expected CSV with "
             "a header; check the path"
         ) from error
-    return found.rename(columns=str.strip)
+    return found.rename(columns=str.strip).fillna("")
 
 
 def _case_column(wanted: str, own: pd.DataFrame, theirs: pd.DataFrame) -> str:
@@ -118,16 +120,27 @@ def _case_column(wanted: str, own: pd.DataFrame, theirs: pd.DataFrame) -> str:
 
 def _with_case(rows: pd.DataFrame, column: str, what: str) -> tuple[pd.DataFrame, list[Note]]:
     """The rows that name a case: spreadsheets save the empty ones below a table as well."""
-    named = rows[column].fillna("").str.strip() != ""
+    named = rows[column].str.strip() != ""
     if named.all():
         return rows, []
     message = f"{np.count_nonzero(~named)} rows of {what} name no case; left out."
     return rows[named], [Note("no-case", message)]
 
 
+def _reader_names(rows: pd.DataFrame, what: str) -> "pd.Series[str]":
+    names = rows[READER].str.strip()
+    for wrong in ("", OURS):
+        if (names == wrong).any():
+            raise CohortError(
+                f"found the reader '{wrong}' in {what}, expected a name of its own; "
+                f"correct the column '{READER}'"
+            )
+    return names
+
+
 def _by_case(rows: pd.DataFrame, column: str, what: str) -> pd.DataFrame:
     cases = rows[column].str.strip()
-    twice = sorted(set(cases[cases.duplicated()].dropna()))
+    twice = sorted(set(cases[cases.duplicated()]))
     if twice:
         raise CohortError(
             f"found the case {twice[0]} twice in {what}, expected one row for each case; "
@@ -154,12 +167,24 @@ def _missing_cases(by_rater: dict[str, pd.DataFrame]) -> list[Note]:
 
 
 def _ratings(name: str, by_rater: dict[str, pd.DataFrame]) -> tuple[Ratings, list[Note]]:
-    columns = pd.DataFrame({rater: _numbers(t[name]) for rater, t in by_rater.items()})
-    present = columns.loc[sorted(set.intersection(*(set(t.index) for t in by_rater.values())))]
+    given = {rater: _numbers(table[name]) for rater, table in by_rater.items()}
+    notes = [
+        Note("missing-score", f"{rater} gave no '{name}'; left out of it.")
+        for rater, values in given.items()
+        if values.isna().all()
+    ]
+    columns = pd.DataFrame({rater: v for rater, v in given.items() if v.notna().any()})
+    every = sorted(set.intersection(*(set(by_rater[rater].index) for rater in columns)))
+    present = columns.loc[every]
     whole = present[np.isfinite(present).all(axis=1)]
-    notes = []
+    for rater in columns:
+        texts = by_rater[rater][name][every]
+        wrong = texts[~np.isfinite(present[rater]) & (texts.str.strip() != "")]
+        if len(wrong):
+            message = f"'{name}' of {rater} is no number for {wrong.index[0]}: '{wrong.iloc[0]}'"
+            notes.append(Note("no-number", f"{message} ({len(wrong)} such cases); left out."))
     if len(whole) < len(present):
         empty = ", ".join(str(case) for case in present.index.difference(whole.index)[:10])
-        notes.append(Note("missing-values", f"'{name}' is empty for {empty}; left out."))
+        notes.append(Note("missing-values", f"'{name}' is not whole for {empty}; left out."))
     cases = tuple(str(case) for case in whole.index)
-    return Ratings(name, tuple(by_rater), cases, whole.to_numpy(np.float64)), notes
+    return Ratings(name, tuple(columns), cases, whole.to_numpy(np.float64)), notes

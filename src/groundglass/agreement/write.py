@@ -108,8 +108,8 @@ def plot(ratings: Ratings, pair: PairAgreement) -> Picture:
     ends = [float(np.min([first, second])), float(np.max([first, second]))]
     scatter.plot(ends, ends, color="#9aa6b2", linewidth=1)
     scatter.plot(first, second, "o", color=POINTS, alpha=0.6, markersize=4)
-    scatter.set_xlabel(printable(pair.first))
-    scatter.set_ylabel(printable(pair.second))
+    scatter.set_xlabel(printable(pair.first), parse_math=False)
+    scatter.set_ylabel(printable(pair.second), parse_math=False)
     bland.plot((first + second) / 2, second - first, "o", color=POINTS, alpha=0.6, markersize=4)
     for name, style in (("bias", "-"), ("lower_limit", "--"), ("upper_limit", "--")):
         estimate: Estimate = getattr(pair, name)
@@ -125,7 +125,7 @@ def plot(ratings: Ratings, pair: PairAgreement) -> Picture:
                 color=LINES,
             )
     bland.set_xlabel("mean of both")
-    bland.set_ylabel(f"{printable(pair.second)} minus {printable(pair.first)}")
+    bland.set_ylabel(f"{printable(pair.second)} minus {printable(pair.first)}", parse_math=False)
     for axes in (scatter, bland):
         axes.spines[["top", "right"]].set_visible(False)
     stream = io.BytesIO()

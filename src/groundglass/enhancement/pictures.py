@@ -12,6 +12,7 @@ from groundglass.errors import OutputError, UnknownNameError
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.scan import CTScan, Scan
 from groundglass.write.folder import move_in_when_done
+from groundglass.write.wording import file_names
 
 
 def write_enhanced(
@@ -44,7 +45,7 @@ def write_enhanced(
     if strange:
         raise UnknownNameError(f"unknown slice {strange[0] + 1}; known: 1 to {count}")
     wanted = list(dict.fromkeys(slices)) or list(range(count))
-    names = {k: f"{_name(scan, k)}.png" for k in wanted}
+    names = dict(zip(wanted, _names(scan, wanted), strict=True))
     there = [name for name in names.values() if (folder / name).exists()]
     if there:
         raise OutputError(
@@ -78,5 +79,9 @@ def _write(pixels: NDArray[np.uint8], file: Path, folder: Path) -> None:
         )
 
 
-def _name(scan: Scan, k: int) -> str:
-    return f"slice_{k + 1:03d}" if isinstance(scan, CTScan) else scan.names[k]
+def _names(scan: Scan, wanted: Sequence[int]) -> list[str]:
+    """Names of the files, those of pictures such as every file system takes."""
+    if isinstance(scan, CTScan):
+        return [f"slice_{k + 1:03d}.png" for k in wanted]
+    every = file_names(scan.names)
+    return [f"{every[k]}.png" for k in wanted]

@@ -19,6 +19,7 @@ from groundglass.provenance import acquired_on
 from groundglass.report import Outcome, Provenance, Quality
 from groundglass.scan import CTScan, Note
 from groundglass.version import __version__
+from groundglass.write.wording import printable
 
 LARGEST_ERROR_MM = 4.0
 """Lungs farther apart after registration make the matching of lesions unsure."""
@@ -218,7 +219,7 @@ def _scan(point: TimePoint) -> Scan:
     }
     weights = f", weights {made.weights_sha256[:8]}" if made.weights_sha256 else ""
     return Scan(
-        name=point.name,
+        name=printable(point.name),
         day=point.day,
         system=f"{made.system}{weights}",
         corrected=bool(made.corrections),
@@ -244,6 +245,19 @@ def _differences(points: Sequence[TimePoint]) -> list[Note]:
         notes.append(
             Note("systems", "The lesions were found by different systems: a change may be theirs.")
         )
+    ways = {
+        "lungs": {p.provenance.lungs_method for p in points},
+        "lobes": {p.provenance.regions_source or "not found" for p in points},
+    }
+    notes += [
+        Note(
+            name,
+            f"The {name} were found in different ways: "
+            f"{'; '.join(sorted(map(printable, found)))}. A change of volume or share may be theirs.",
+        )
+        for name, found in ways.items()
+        if len(found) > 1
+    ]
     if len({bool(p.provenance.corrections) for p in points}) > 1:
         notes.append(
             Note("corrected", "A reader corrected the lesions of some of the scans, not of all.")

@@ -94,7 +94,8 @@ class Interval(_Part):
             of the registration; the last one is its error.
         folded_percent: Share of the lungs in which the registration folds space.
         changes: Change of both lungs, each lung, lobe and region by its title.
-        lesions: Every lesion of ``LEAST_ML`` or more, the largest change first.
+        lesions: Every lesion of ``LEAST_ML`` or more on one of both scans, the largest change
+            first.
     """
 
     registration: str

@@ -20,7 +20,7 @@ from groundglass.mask import Mask
 sitk: Any = SimpleITK  # its functions carry no types
 
 LEAST_ML = 0.5
-"""Smaller lesions are not followed: registration and noise move them about."""
+"""Lesions smaller on both scans are not followed: registration and noise move them about."""
 
 OVERLAP = 0.1
 """Two lesions are one if they share this part of the smaller, once laid on each other."""
@@ -32,10 +32,11 @@ CHANGED_PERCENT = 25.0
 """A lesion has grown or shrunk if its volume changed by more than this, and by ``LEAST_ML``."""
 
 RULES = (
-    f"Lesions are pieces of opacified lung of {LEAST_ML} ml or more that touch at a face, an edge "
-    f"or a corner, each lung by itself. Two are the same lesion if, after registration and with "
-    f"the later one widened by {REACH_MM:g} mm, they share {100 * OVERLAP:.0f} % of the smaller "
-    f"one; pieces that part or join are one lesion. Grown or shrunk: its volume changed by more "
+    f"Lesions are pieces of opacified lung that touch at a face, an edge or a corner, each lung by "
+    f"itself. Two are the same lesion if, after registration and with the later one widened by "
+    f"{REACH_MM:g} mm, they share {100 * OVERLAP:.0f} % of the smaller one; pieces that part or "
+    f"join are one lesion. Pieces below {LEAST_ML} ml belong to the one that they share most with, "
+    f"and what is below it on both scans is left out. Grown or shrunk: its volume changed by more "
     f"than {CHANGED_PERCENT:g} % and {LEAST_ML} ml. Volumes are as measured on each scan, not "
     "corrected for inspiration."
 )
@@ -73,7 +74,9 @@ def follow_lesions(
     for group in range(groups.max(initial=-1) + 1):
         members = np.flatnonzero(groups == group)
         old, new = members[members < n_before], members[members >= n_before] - n_before
-        found.append(_change(before, after, old, new))
+        change = _change(before, after, old, new)
+        if max(change.earlier_ml, change.later_ml) >= LEAST_ML:
+            found.append(change)
     return tuple(sorted(found, key=lambda one: -abs(one.later_ml - one.earlier_ml)))
 
 
@@ -111,17 +114,10 @@ def _lesions(findings: Findings) -> _Lesions:
     opaque = np.where(np.isin(lesions, [int(kind) for kind in OPACITIES]), lungs, 0)
     # the numbers of the lungs keep a lesion of one lung apart from one of the other
     pieces = cc3d.connected_components(opaque, connectivity=26, out_dtype=np.uint32)
-    voxels = np.bincount(pieces.ravel())
-    volumes_ml = voxels * findings.lungs.voxel_volume_ml
-    large = np.flatnonzero(volumes_ml >= LEAST_ML)
-    large = large[large > 0]
-    renumbered = np.zeros(len(voxels), np.int32)
-    renumbered[large] = np.arange(1, len(large) + 1)
-    numbers = renumbered[pieces]
+    numbers = pieces.astype(np.int32)
+    volumes_ml = np.bincount(numbers.ravel())[1:] * findings.lungs.voxel_volume_ml
     parts = findings.lobes or findings.lungs
-    return _Lesions(
-        numbers, np.asarray(volumes_ml[large], np.float64), _places(numbers, parts, len(large))
-    )
+    return _Lesions(numbers, volumes_ml, _places(numbers, parts, len(volumes_ml)))
 
 
 def _places(numbers: NDArray[np.int32], parts: Mask, count: int) -> list[str]:
@@ -158,7 +154,21 @@ def _pairs(
     old, new = keys // size, keys % size
     smaller = np.minimum(own[old], np.maximum(other[new], 1))
     same = counts >= OVERLAP * smaller
-    return np.stack([old[same] - 1, new[same] - 1], axis=1)
+    pairs, shared = np.stack([old, new], axis=1)[same] - 1, counts[same]
+    best = np.ones(len(pairs), bool)
+    for side, lesions in enumerate((before, after)):
+        small = lesions.volumes_ml[pairs[:, side]] < LEAST_ML
+        best &= ~small | _most_shared(pairs[:, side], shared)
+    return pairs[best]
+
+
+def _most_shared(pieces: NDArray[np.int_], shared: NDArray[np.int_]) -> NDArray[np.bool_]:
+    """Whether each pair is the one of its piece that shares most: a speck bridges no lesions."""
+    order = np.argsort(-shared, kind="stable")
+    _, first = np.unique(pieces[order], return_index=True)
+    most = np.zeros(len(pieces), bool)
+    most[order[first]] = True
+    return most
 
 
 def _on_grid(findings: Findings, lesions: _Lesions, grid: Any, transform: Any) -> NDArray[np.int32]:

@@ -31,6 +31,7 @@ from groundglass.write import (
     make_formats,
 )
 from groundglass.write.folder import keep, move_in_when_done
+from groundglass.write.wording import printable
 
 BOTH = "both lungs"
 
@@ -85,13 +86,14 @@ def rescore(
     made = before.record.provenance
     nameless = SETTING in made.settings
     correction = Correction(
-        by="" if nameless else by.strip(),
+        by="" if nameless else printable(by.strip()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        file="..." if nameless else lesions.name,
+        file="..." if nameless else printable(lesions.name),
         file_sha256=hashlib.sha256(lesions.read_bytes()).hexdigest(),
         changes=changes(found, after),
     )
-    new = (*notes, *_outside(after), _note_of(correction), *_left_out(before), *score_notes)
+    told = map(_note_of, (*made.corrections, correction))
+    new = (*notes, *_outside(after), *told, *_left_out(before), *score_notes)
     if nameless:
         new = tuple(Note(n.name, without_names(n.message, (lesions.name,))) for n in new)
     provenance = made.model_copy(
@@ -215,9 +217,9 @@ def _change(count: NDArray[np.int64], voxel_ml: float) -> Change:
 
 
 def _kept_notes(before: Result) -> tuple[Note, ...]:
-    """The notes of the result, without that on scores, which are computed again."""
+    """The notes of the result, without those on scores and corrections, which are made again."""
     notes = (Note(note.name, note.message) for note in before.record.notes)
-    return tuple(note for note in notes if note.name != "scores")
+    return tuple(note for note in notes if note.name not in ("scores", NOTE))
 
 
 def _left_out(before: Result) -> tuple[Note, ...]:
@@ -234,7 +236,7 @@ def _left_out(before: Result) -> tuple[Note, ...]:
             f"Left out the {' and '.join(named)} that a system gave: they are of the scan before "
             "the correction."
         )
-    return tuple(Note(NOTE, message) for message in told)
+    return tuple(Note("left-out", message) for message in told)
 
 
 def _outside(found: Findings) -> tuple[Note, ...]:

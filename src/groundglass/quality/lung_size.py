@@ -47,10 +47,10 @@ def lung_volume(chest: Chest) -> QualityCheck | None:
 
 
 def right_lung_share(chest: Chest) -> QualityCheck | None:
-    """Whether right and left lung divide the volume as usual; none where one was not found."""
+    """Whether right and left lung divide the volume as usual; one that was not found has none."""
     counts = chest.lungs.counts().sum(axis=0)
     right, left = int(counts[Lung.RIGHT]), int(counts[Lung.LEFT])
-    if not chest.is_stack or not right or not left:
+    if not chest.is_stack or not right + left:
         return None
     return judged(
         "right-lung-share",

@@ -3,7 +3,7 @@
 Labels are compared as ``int(label)``: numpy compares with the enum member itself ten times slower.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,23 @@ def percent_by_part(
     return {
         part: float(100.0 * found[part] / voxels[part]) for part in parts.labels if voxels[part]
     }
+
+
+def caution_of_missing(percent: Mapping[Label, float], whole: int, what: str) -> str | None:
+    """What to say of a sum of grades where some parts of the lungs are missing; ``None`` if none.
+
+    Args:
+        percent: From :func:`percent_by_part`.
+        whole: Number of parts of whole lungs.
+        what: ``lobes`` or ``regions``.
+    """
+    missing = whole - len(percent)
+    if not missing:
+        return None
+    return (
+        f"{missing} of {whole} {what} hold no lung and add nothing, so that the sum may be too low "
+        "to be held against a cut-off"
+    )
 
 
 def _refuse_unknown_kinds(findings: Findings) -> None:

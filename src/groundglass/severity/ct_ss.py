@@ -1,8 +1,9 @@
 """Chest CT severity score: 0, 1 or 2 for each of 20 regions."""
 
 from groundglass.findings import Findings
+from groundglass.labels import Region
 from groundglass.score import Score
-from groundglass.severity.count import opacity_slices, percent_by_part
+from groundglass.severity.count import caution_of_missing, opacity_slices, percent_by_part
 
 SEVERE_ABOVE = 19.5
 """Separated severe from mild disease with sensitivity 83.3 % and specificity 94 %."""
@@ -13,7 +14,8 @@ def ct_severity_score(findings: Findings) -> Score:
 
     A region counts 0 where nothing of it is opacified, 1 below 50 per cent, 2 from 50 per cent
     on. Published for readers who judge by eye; here every voxel counts, so that a single false
-    voxel makes 1 of 0. A region without a voxel has no part and adds nothing.
+    voxel makes 1 of 0. A region without a voxel has no part and adds nothing; then a
+    caution says so, and a sum below the cut-off means nothing.
 
     Args:
         findings: Lungs, lesions and regions of a CT volume.
@@ -31,6 +33,7 @@ def ct_severity_score(findings: Findings) -> Score:
     parts = {region.title: float(_grade_of(p)) for region, p in percent.items()}
     value = sum(parts.values())
     above = value > SEVERE_ABOVE
+    caution = caution_of_missing(percent, len(Region), "regions")
     return Score(
         name="ct_severity_score",
         title="CT severity score (CT-SS)",
@@ -38,8 +41,11 @@ def ct_severity_score(findings: Findings) -> Score:
         unit="grade",
         parts=parts,
         maximum=40.0,
-        meaning=f"{'above' if above else 'below'} 19.5, as most {'severe' if above else 'mild'} "
+        meaning=None
+        if caution and not above
+        else f"{'above' if above else 'below'} 19.5, as most {'severe' if above else 'mild'} "
         "cases of the publication were",
+        caution=caution,
         definition=(
             "Sum over 20 regions, 0 to 40: 0 where no voxel of the region is opacified, 1 where "
             "less than 50 % are, 2 where 50 % or more are. Above 19.5 separated severe from mild "

@@ -146,10 +146,11 @@ def _with_interval(score: Score, values: Sequence[float]) -> Score:
     if not values:
         return score
     interval = (min(values), max(values))
-    return score.model_copy(update={"interval": interval, "caution": _caution(score, interval)})
+    cautions = filter(None, (score.caution, _crossing(score, interval)))
+    return score.model_copy(update={"interval": interval, "caution": "; ".join(cautions) or None})
 
 
-def _caution(score: Score, interval: tuple[float, float]) -> str | None:
+def _crossing(score: Score, interval: tuple[float, float]) -> str | None:
     """What to say where the interval crosses a published cut-off."""
     low, high = interval
     crossed = [bound for bound in CUT_OFFS.get(score.name, ()) if low < bound <= high]

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundglass.findings import Findings
+from groundglass.labels import Lobe
 from groundglass.score import Score
-from groundglass.severity.count import opacity_slices, percent_by_part
+from groundglass.severity.count import caution_of_missing, opacity_slices, percent_by_part
 from groundglass.severity.involvement import CHAGANTI, high_opacity_slices
 
 QUARTERS = (
@@ -20,7 +21,8 @@ def lung_severity_score(findings: Findings) -> Score:
     """Lung severity score (LSS) of the scan, 0 to 20, and of each lobe, 0 to 4.
 
     The publication grades 0: 0 %, 1: 1 to 25, 2: 26 to 50, 3: 51 to 75, 4: 76 to 100; what lies
-    between two classes belongs to the higher one. A lobe without a voxel has no part.
+    between two classes belongs to the higher one. A lobe without a voxel has no part, of which a
+    caution tells.
 
     Args:
         findings: Lungs, lesions and lobes of a CT volume.
@@ -99,8 +101,9 @@ def total_severity_score(findings: Findings) -> Score:
         ),
         reference="Li K. et al., European Radiology 2020; 30:4407, doi:10.1007/s00330-020-06817-6",
     )
-    side = "above 7.5, as severe or critical" if score.value > 7.5 else "below 7.5, as other"
-    return score.model_copy(update={"meaning": f"{side} cases of the publication were"})
+    above = score.value > 7.5
+    side = "above 7.5, as severe or critical" if above else "below 7.5, as other"
+    return _meaning(score, f"{side} cases of the publication were", above=above)
 
 
 def ct_score_by_lobe(findings: Findings) -> Score:
@@ -137,8 +140,14 @@ def ct_score_by_lobe(findings: Findings) -> Score:
             "European Radiology 2020; 30:6808, doi:10.1007/s00330-020-07033-y"
         ),
     )
-    side = "18 or more" if score.value >= 18 else "below 18"
-    return score.model_copy(update={"meaning": f"{side}, the cut-off for mortality"})
+    above = score.value >= 18
+    side = "18 or more" if above else "below 18"
+    return _meaning(score, f"{side}, the cut-off for mortality", above=above)
+
+
+def _meaning(score: Score, words: str, *, above: bool) -> Score:
+    """The score with its meaning; none below a cut-off where lobes are missing."""
+    return score if score.caution and not above else score.model_copy(update={"meaning": words})
 
 
 def _sum_of_lobes(  # noqa: PLR0913 - the facts of a score stand where it is defined
@@ -163,6 +172,7 @@ def _sum_of_lobes(  # noqa: PLR0913 - the facts of a score stand where it is def
         maximum=maximum,
         definition=definition,
         reference=reference,
+        caution=caution_of_missing(percent, len(Lobe), "lobes"),
     )
 
 

@@ -17,9 +17,9 @@ def mosmed_category(findings: Findings) -> Score:
     """MosMed category of the scan, 0 (CT-0) to 4 (CT-4), and of each lung.
 
     With the percentage of opacity P of both lungs together: CT-0 where P is 0, CT-1 up to and
-    with 25, CT-2 up to and with 50, CT-3 below 75, CT-4 from 75 on. The publication leaves the
-    boundary values open (less than 25, 25 to 50, 50 to 75, more than 75) and has readers weigh
-    the kind of lesion as well; here the extent alone decides. A single false voxel makes CT-1 of
+    with 25, CT-2 up to and with 50, CT-3 below 75, CT-4 from 75 on. Descriptions in use differ in
+    where 25, 50 and 75 themselves belong, and have readers weigh the kind of lesion as well; here
+    the extent alone decides. A single false voxel makes CT-1 of
     CT-0, as the definition has no tolerance.
 
     Args:

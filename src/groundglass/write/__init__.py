@@ -269,6 +269,8 @@ def _has_densities(scan: "Scan") -> bool:
 def write_masks(findings: "Findings", folder: Path) -> list[Path]:
     """Write the masks alone: all of them, or nothing.
 
+    Results of an earlier run in the folder go, as with :func:`write`.
+
     A volume gives ``lungs.nii.gz`` and ``lesions.nii.gz`` in the geometry it was stored in, and
     ``lobes.nii.gz`` and ``regions.nii.gz`` where they are known.
     Pictures give ``lungs/NAME.png`` and ``lesions/NAME.png`` of the same size, 8-bit label
@@ -288,7 +290,8 @@ def write_masks(findings: "Findings", folder: Path) -> list[Path]:
     from groundglass.write.masks import make_masks, masks_of
 
     masks = masks_of(findings)
-    return move_in_when_done(folder, lambda at: make_masks(findings.scan, masks, at))
+    obsolete = earlier_results(folder)
+    return move_in_when_done(folder, lambda at: make_masks(findings.scan, masks, at), obsolete)
 
 
 def write_lungs(scan: "Scan", lungs: "Mask", folder: Path) -> list[Path]:
@@ -308,4 +311,5 @@ def write_lungs(scan: "Scan", lungs: "Mask", folder: Path) -> list[Path]:
     """
     from groundglass.write.masks import make_masks
 
-    return move_in_when_done(folder, lambda at: make_masks(scan, {"lungs": lungs}, at))
+    obsolete = earlier_results(folder)
+    return move_in_when_done(folder, lambda at: make_masks(scan, {"lungs": lungs}, at), obsolete)

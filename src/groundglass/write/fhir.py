@@ -6,10 +6,13 @@ where the scan was read from DICOM, and the numbers hold of the day of the scan 
 
 import json
 import uuid
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from groundglass.labels import Label
 from groundglass.provenance import acquired_on
@@ -137,9 +140,14 @@ def _instant(report: Report) -> str:
 
 
 def _id(report: Report, *parts: str) -> str:
-    """The same for the same report, so that sending it twice makes no second copy."""
-    made = report.provenance
-    told = (made.created, made.system, report.findings.scan.source.name, *parts)
+    """The same for the same report, so that sending it twice makes no second copy.
+
+    Names and times may be those of two scans, their numbers and lungs are not.
+    """
+    made, found = report.provenance, report.findings
+    numbers = [f"{score.name} {score.value!r} {score.parts!r}" for score in report.scores]
+    lungs = [str(zlib.crc32(np.ascontiguousarray(one))) for one in found.lungs.slices]
+    told = (made.created, made.system, found.scan.source.name, *numbers, *lungs, *parts)
     uids = made.input_uids.values()
     return str(uuid.uuid5(_NAMESPACE, "\n".join([*map(printable, told), *uids])))
 
