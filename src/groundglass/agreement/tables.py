@@ -173,11 +173,11 @@ def _ratings(name: str, by_rater: dict[str, pd.DataFrame]) -> tuple[Ratings, lis
         for rater, values in given.items()
         if values.isna().all()
     ]
-    columns = pd.DataFrame({rater: v for rater, v in given.items() if v.notna().any()})
-    every = sorted(set.intersection(*(set(by_rater[rater].index) for rater in columns)))
-    present = columns.loc[every]
+    raters = [rater for rater, values in given.items() if values.notna().any()]
+    every = sorted(set.intersection(*(set(by_rater[rater].index) for rater in raters)))
+    present = pd.DataFrame({rater: given[rater] for rater in raters}).loc[every]
     whole = present[np.isfinite(present).all(axis=1)]
-    for rater in columns:
+    for rater in raters:
         texts = by_rater[rater][name][every]
         wrong = texts[~np.isfinite(present[rater]) & (texts.str.strip() != "")]
         if len(wrong):
@@ -187,4 +187,4 @@ def _ratings(name: str, by_rater: dict[str, pd.DataFrame]) -> tuple[Ratings, lis
         empty = ", ".join(str(case) for case in present.index.difference(whole.index)[:10])
         notes.append(Note("missing-values", f"'{name}' is not whole for {empty}; left out."))
     cases = tuple(str(case) for case in whole.index)
-    return Ratings(name, tuple(columns), cases, whole.to_numpy(np.float64)), notes
+    return Ratings(name, tuple(raters), cases, whole.to_numpy(np.float64)), notes

@@ -252,8 +252,8 @@ def _differences(points: Sequence[TimePoint]) -> list[Note]:
     notes += [
         Note(
             name,
-            f"The {name} were found in different ways: "
-            f"{'; '.join(sorted(map(printable, found)))}. A change of volume or share may be theirs.",
+            f"The {name} were found in different ways: {'; '.join(sorted(map(printable, found)))}. "
+            "A change of volume or share may be theirs.",
         )
         for name, found in ways.items()
         if len(found) > 1

@@ -115,7 +115,8 @@ def _lesions(findings: Findings) -> _Lesions:
     # the numbers of the lungs keep a lesion of one lung apart from one of the other
     pieces = cc3d.connected_components(opaque, connectivity=26, out_dtype=np.uint32)
     numbers = pieces.astype(np.int32)
-    volumes_ml = np.bincount(numbers.ravel())[1:] * findings.lungs.voxel_volume_ml
+    voxels = np.bincount(numbers.ravel())[1:]
+    volumes_ml = np.asarray(voxels * findings.lungs.voxel_volume_ml, np.float64)
     parts = findings.lobes or findings.lungs
     return _Lesions(numbers, volumes_ml, _places(numbers, parts, len(volumes_ml)))
 
@@ -159,7 +160,8 @@ def _pairs(
     for side, lesions in enumerate((before, after)):
         small = lesions.volumes_ml[pairs[:, side]] < LEAST_ML
         best &= ~small | _most_shared(pairs[:, side], shared)
-    return pairs[best]
+    kept: NDArray[np.int_] = pairs[best]
+    return kept
 
 
 def _most_shared(pieces: NDArray[np.int_], shared: NDArray[np.int_]) -> NDArray[np.bool_]:

@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from groundglass.labels import Label
 from groundglass.provenance import acquired_on
 from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
@@ -146,7 +144,7 @@ def _id(report: Report, *parts: str) -> str:
     """
     made, found = report.provenance, report.findings
     numbers = [f"{score.name} {score.value!r} {score.parts!r}" for score in report.scores]
-    lungs = [str(zlib.crc32(np.ascontiguousarray(one))) for one in found.lungs.slices]
+    lungs = [str(zlib.crc32(one.tobytes())) for one in found.lungs.slices]
     told = (made.created, made.system, found.scan.source.name, *numbers, *lungs, *parts)
     uids = made.input_uids.values()
     return str(uuid.uuid5(_NAMESPACE, "\n".join([*map(printable, told), *uids])))
