@@ -86,6 +86,38 @@ def test_the_window_of_the_header_is_applied_after_the_rescale(
     assert np.abs(read_radiograph(path).pixels.astype(int) - chest).max() <= 2
 
 
+def lookup_table(bits: int, words: bool) -> Dataset:
+    """One that shows the 12 bits of ``write_dx`` as they are."""
+    item = Dataset()
+    item.LUTDescriptor = [4096, 0, bits]
+    entries = np.rint(np.arange(4096) * ((2**bits - 1) / 4095)).astype("<u2")
+    item.add_new("LUTData", *(("OW", entries.tobytes()) if words else ("US", entries.tolist())))
+    return item
+
+
+@pytest.mark.parametrize("words", [True, False])
+@pytest.mark.parametrize("bits", [10, 12, 15, 16])
+def test_lookup_tables_of_every_depth_are_applied(
+    chest: np.ndarray, tmp_path: Path, bits: int, words: bool
+) -> None:
+    table = {"VOILUTSequence": [lookup_table(bits, words)], "WindowCenter": 100}
+    stored = chest.astype(np.uint16) * 16
+    plain = read_radiograph(write_dx(tmp_path / "x.dcm", stored, **table)).pixels
+    assert np.abs(plain.astype(int) - chest).max() <= 1
+    inverse = read_radiograph(write_dx(tmp_path / "y.dcm", 4095 - stored, **table, **INVERSE))
+    assert np.abs(inverse.pixels.astype(int) - chest).max() <= 1
+
+
+def test_an_empty_list_of_lookup_tables_leaves_the_window(
+    chest: np.ndarray, tmp_path: Path
+) -> None:
+    stored = chest.astype(np.uint16) * 4
+    window = {"WindowCenter": 510, "WindowWidth": 1020}
+    plain = read_radiograph(write_dx(tmp_path / "x.dcm", stored, **window))
+    empty = read_radiograph(write_dx(tmp_path / "y.dcm", stored, VOILUTSequence=[], **window))
+    assert np.array_equal(plain.pixels, empty.pixels)
+
+
 def test_nothing_of_the_patient_is_kept(chest: np.ndarray, tmp_path: Path) -> None:
     found = read_radiograph(write_dx(tmp_path / "x.dcm", chest.astype(np.uint16)))
     assert found.source.description["view"] == "PA"
@@ -100,6 +132,7 @@ def test_nothing_of_the_patient_is_kept(chest: np.ndarray, tmp_path: Path) -> No
         ({"ViewPosition": "LL"}, "--tolerate derived"),
         ({"PresentationIntentType": "FOR PROCESSING"}, "FOR PRESENTATION"),
         ({"BodyPartExamined": "HAND"}, "--tolerate body-part"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "in color .RGB."),
         ({"PatientOrientation": ["A", "F"]}, "rows run to A and columns to F"),
     ],
 )

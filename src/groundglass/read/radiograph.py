@@ -127,8 +127,16 @@ def _read_dicom(path: Path, request: Request) -> Radiograph:
         )
     _check_view(header, request.oddities)
     _check_body_part(header, request.oddities)
+    interpretation = header.text("PhotometricInterpretation")
+    if interpretation not in ("MONOCHROME1", "MONOCHROME2", ""):
+        raise UnreadableScanError(
+            f"found '{path.name}' in color ({plain(interpretation)}), expected a radiograph in "
+            "gray; give the image as it came from the detector"
+        )
     with damage_explained(path, _EXPECTED):
-        shown = _shown(pydicom.dcmread(path, force=True), request.oddities)
+        dataset = pydicom.dcmread(path, force=True)
+        _prepare_tables(dataset)
+        shown = _shown(dataset, request.oddities)
     shown = _upright(shown, header, request.oddities)
     facts = {title: plain(header.text(keyword)) for title, keyword in _FACTS.items()}
     return _radiograph(shown, "dicom", {k: v for k, v in facts.items() if v}, request)
@@ -226,6 +234,25 @@ def _shown(dataset: Any, oddities: Oddities) -> NDArray[np.uint8]:
         )
     gray = np.where(padding, 0.0, 255.0 - gray if inverse else gray)
     return np.ascontiguousarray(np.clip(np.rint(gray), 0, 255), dtype=np.uint8)
+
+
+def _prepare_tables(dataset: Any) -> None:
+    """Bring lookup tables to 16 bits an entry, as few programs know others, and drop an empty list.
+
+    Radiographs have tables of 8 or 10 to 16 bits (DICOM PS3.3 C.8.11.3.1.5), highdicom takes 8
+    and 16.
+    """
+    if "VOILUTSequence" in dataset and not dataset.VOILUTSequence:
+        del dataset.VOILUTSequence
+    for item in dataset.get("VOILUTSequence", ()):
+        count, first, bits = item.LUTDescriptor
+        if bits not in range(10, 16):
+            continue
+        data = item.LUTData
+        entries = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.asarray(data)
+        wide = np.rint(entries * (65535.0 / (2**bits - 1)))
+        item.LUTDescriptor = [count, first, 16]
+        item.add_new("LUTData", "OW", np.minimum(wide, 65535).astype("<u2").tobytes())
 
 
 def _has_window(dataset: Any, oddities: Oddities) -> bool:
