@@ -15,11 +15,11 @@ from groundglass.systems.card import home
 from groundglass.systems.spatio_temporal_rcnn.blocks import Neck, TinyUnet
 from groundglass.systems.spatio_temporal_rcnn.detector import Instances, find_targets
 from groundglass.systems.spatio_temporal_rcnn.network import Answer, as_input
+from groundglass.systems.spatio_temporal_rcnn.stages import stage_by_share, stage_of
 from groundglass.systems.spatio_temporal_rcnn.training import (
     Config,
     Module,
     build_network,
-    stage_by_share,
     stage_loss,
 )
 from tests.systems.system_tester import SystemTester, cohort_table, phantom, pictures
@@ -151,6 +151,23 @@ def test_stages_follow_the_share_of_lung_that_is_lesion() -> None:
     lesions[5, 0, 0] = 3
     lungs[5] = 255
     assert stage_by_share(lungs, lesions).tolist() == [0, 1, 2, 3, 255, 255]
+
+
+def test_the_stage_of_a_case_is_that_of_its_cohort_else_of_its_extent(cohort_table: Path) -> None:
+    case = Cohort.read([cohort_table]).cases[0]
+    system = cast("Any", load_system("spatio_temporal_rcnn"))
+    assert stage_of(case.model_copy(update={"stage": 2})) == 2
+    assert stage_of(case.model_copy(update={"lesions": "none", "lesions_values": ""})) == 0
+    unknown = case.model_copy(update={"lesions": None, "lesions_values": ""})
+    assert stage_of(unknown) is None
+    assert system.truth(unknown) is None
+    assert system.truth(case.model_copy(update={"modality": "radiograph"})) is None
+    true = system.truth(case)
+    chances, said, exclusive = system.judge(case)
+    assert list(chances) == list(said) == list(true)
+    assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+    assert sum(true.values()) == sum(said.values()) == 1
+    assert exclusive
 
 
 def test_unknown_stages_cost_nothing() -> None:

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundglass.classification import Classification
+from groundglass.data.case import Case
 from groundglass.data.triples import laid_on
 from groundglass.detections import Detection, Detections
-from groundglass.errors import ConfigError
+from groundglass.errors import ConfigError, NotMeasurableError
 from groundglass.geometry.frame import Box, Frame
 from groundglass.intensity import picture_gray, window_hu
 from groundglass.labels import Lesion
 from groundglass.mask import Mask
 from groundglass.metrics.instances import Instance, as_instances
 from groundglass.networks.instance_masks import lay_mask
-from groundglass.scan import CTScan, Scan
+from groundglass.scan import CTScan, Note, Scan
 from groundglass.systems.card import Card
 from groundglass.systems.overlapping import keep_apart
 from groundglass.systems.slice_segmenter import AS_IT_IS, LUNG_MARGIN, SliceSegmenter, View
@@ -34,10 +35,17 @@ from groundglass.systems.spatio_temporal_rcnn.network import (
     Stage,
     Stride,
 )
+from groundglass.systems.spatio_temporal_rcnn.stages import stage_of
 from groundglass.systems.system import Progress
 
 IN_LUNG = 0.5
 """Share of an instance that lies in the lungs, at least."""
+
+_EXTENT = Note(
+    "stage",
+    "Where the cohort that was learned from told no stage, the share of the lung that is lesion "
+    "stood in for it: the stage then tells extent, not time.",
+)
 
 Rectangle = tuple[float, float, float, float]
 
@@ -159,8 +167,39 @@ class Predictor(SliceSegmenter):
             exclusive=True,
             by_slice=by_slice,
             relevance=relevance,
+            notes=(_EXTENT,),
+            trained_on=self.card.facts["trained_on"],
             healthy_class=STAGES[0],
         )
+
+    def truth(self, case: Case) -> dict[str, bool] | None:
+        """Stage of a slice of a cohort; ``None`` where it is not known, or no slice."""
+        stage = stage_of(case) if case.is_slice else None
+        if stage is None:
+            return None
+        return {name: k == stage for k, name in enumerate(STAGES)}
+
+    def judge(self, case: Case) -> tuple[dict[str, float], dict[str, bool], bool] | None:
+        """Probabilities of the stages of a lone slice, the likeliest, and that they exclude others.
+
+        Args:
+            case: A picture.
+
+        Raises:
+            NotMeasurableError: If these weights tell no stage.
+        """
+        if not self.network.tells_stage:
+            raise NotMeasurableError(
+                f"weights of form '{self.network.shape.form}' that tell no stage",
+                "form 'spatio-temporal', its temporal resolver trained",
+            )
+        pixels = case.read_image()
+        frame = Frame.fit(Box.whole(pixels.shape), pixels.shape, self.card.size_px)
+        stages = self._answer((None, (frame, picture_gray(pixels)), None)).stage
+        assert stages is not None
+        likeliest = int(stages[0].argmax())
+        chances = {name: float(p) for name, p in zip(STAGES, stages[0], strict=True)}
+        return chances, {name: k == likeliest for k, name in enumerate(STAGES)}, True
 
     def find_between(self, pictures: Sequence[NDArray[np.uint8] | None]) -> list[Instance]:
         """Lesions of a whole picture between its neighbors, lungs not looked for.

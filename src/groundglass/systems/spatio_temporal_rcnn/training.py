@@ -27,13 +27,10 @@ from groundglass.systems.spatio_temporal_rcnn.network import (
     Stride,
     as_input,
 )
+from groundglass.systems.spatio_temporal_rcnn.stages import stage_by_share
 from groundglass.training.config import NetworkPart, NetworkSetting, RunConfig
 from groundglass.training.module import Batch, SystemModule
 from groundglass.training.optimizer import Parameters
-
-STAGE_SHARES = (0.25, 0.5)
-"""Share of the lung that is lesion up to which a slice counts as early and as advanced, where the
-cohort tells no stage; the cuts of the MosMed categories CT-1 and CT-2."""
 
 
 class Config(RunConfig):
@@ -248,25 +245,6 @@ def shows_tiny(case: Case) -> bool:
         return False
     _, masks = connected_lesions(is_opacity(lesions))
     return any(mask.sum() < TINY_PX for mask in masks)
-
-
-def stage_by_share(lungs: Tensor, lesions: Tensor) -> Tensor:
-    """Stage of a slice by the share of its lung that is lesion.
-
-    0 without lesion; 1 up to a quarter, 2 up to a half, 3 beyond; 255 where lesions are not known,
-    or there is lesion and the lungs are not known.
-
-    Args:
-        lungs: (slice, row, column), numbers of ``Lung`` or 255.
-        lesions: (slice, row, column), numbers of ``Lesion`` or 255.
-    """
-    lesion = is_opacity(lesions).flatten(1).sum(1)
-    lung = ((lungs > 0) & (lungs != UNKNOWN)).flatten(1).sum(1)
-    share = lesion / lung.clamp_min(1)
-    stage = 1 + (share[:, None] > torch.tensor(STAGE_SHARES, device=share.device)).sum(1)
-    stage = torch.where(lesion == 0, 0, stage)
-    unknown = (lesions == UNKNOWN).flatten(1).all(1) | ((lesion > 0) & (lung == 0))
-    return torch.where(unknown, UNKNOWN, stage)
 
 
 def stage_loss(logits: Tensor, stages: Tensor) -> Tensor:
