@@ -252,7 +252,7 @@ BROKEN_DICOM = {
     "dicom: directory alone": (directory_alone, ["DICOMDIR", "give the folder"]),
     "dicom: no rescale": (
         without("RescaleSlope", "RescaleIntercept"),
-        ["12 of 12 files without RescaleSlope", "--tolerate no-rescale"],
+        ["12 of 12 slices without RescaleSlope", "--tolerate no-rescale"],
     ),
     "dicom: rescale of zero": (with_values(RescaleSlope=0), ["a RescaleSlope of 0"]),
     "dicom: not in HU": (with_values(RescaleType="MGML"), ["values in MGML", "Hounsfield units"]),

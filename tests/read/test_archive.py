@@ -1,6 +1,7 @@
 """Zip archives are unpacked safely, and nothing of them stays on the disk."""
 
 import tempfile
+import warnings
 import zipfile
 
 import numpy as np
@@ -43,6 +44,22 @@ def test_nothing_stays_after_an_error_either(tmp_path, temporary) -> None:
     with pytest.raises(UnknownNameError):
         read(path, series="7")
     assert list(temporary.iterdir()) == []
+
+
+def test_two_files_of_one_name_are_both_read(tmp_path) -> None:
+    path = tmp_path / "patient.zip"
+    with zipfile.ZipFile(path, "w") as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the name is there already
+        for number, file in enumerate(sorted(dicom_folder(tmp_path / "scan").iterdir())):
+            opened.write(file, f"IM{number % 9}.dcm")
+    np.testing.assert_array_equal(read(path).slices, tiny_chest().slices)
+
+
+def test_an_archive_beside_the_slices_is_told_of(tmp_path) -> None:
+    folder = dicom_folder(tmp_path / "scan")
+    (folder / "rest.zip").write_bytes(packed(tmp_path / "other").read_bytes())
+    (note,) = [note for note in read(folder).source.notes if note.name == "other-files"]
+    assert note.message == "Read the dicom files and left out 1 zip archive."
 
 
 def test_a_bomb_is_not_unpacked(tmp_path, temporary, monkeypatch) -> None:

@@ -251,3 +251,73 @@ def test_a_frame_of_reference_that_is_no_uid_is_left_out(tmp_path) -> None:
             part.FrameOfReferenceUID = "frame of Doe"
         folder = save(parts, tmp_path)
     assert read(folder).voxels.frame_of_reference_uid is None
+
+
+def no_rescale(frame):
+    del frame.PixelValueTransformationSequence
+
+
+def slope_of_nothing(frame):
+    frame.PixelValueTransformationSequence[0].RescaleSlope = 0
+
+
+def atomic_numbers(frame):
+    frame.PixelValueTransformationSequence[0].RescaleType = "Z_EFF"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (no_rescale, "1 of 12 slices without RescaleSlope"),
+        (slope_of_nothing, "a RescaleSlope of 0"),
+        (atomic_numbers, "values in Z_EFF"),
+    ],
+)
+def test_every_frame_of_an_enhanced_object_has_to_be_in_hounsfield_units(
+    tmp_path, change, words
+) -> None:
+    whole = enhanced(CHEST.voxels)
+    change(whole.PerFrameFunctionalGroupsSequence[5])
+    with pytest.raises(UnreadableScanError, match=words):
+        read(save([whole], tmp_path))
+
+
+def test_frames_that_nothing_places_are_refused(tmp_path) -> None:
+    parts = datasets()
+    parts[0].NumberOfFrames = len(parts)
+    parts[0].PixelData = b"".join(part.PixelData for part in parts)
+    with pytest.raises(UnreadableScanError, match="12 frames in one CT Image object"):
+        read(save(parts[:1], tmp_path / "classic"))
+    whole = enhanced(CHEST.voxels)
+    whole.NumberOfFrames = 3_000_000
+    with pytest.raises(UnreadableScanError, match="functional groups for 12"):
+        read(save([whole], tmp_path / "enhanced"))
+
+
+def test_slices_in_other_units_are_no_copies(tmp_path) -> None:
+    def lower(parts):
+        for part in datasets():
+            part.RescaleIntercept -= 1000
+            part.SOPInstanceUID = f"1.2.9.{len(parts)}"
+            part.file_meta.MediaStorageSOPInstanceUID = part.SOPInstanceUID
+            parts.append(part)
+
+    with pytest.raises(UnreadableScanError, match="duplicates"):
+        read(dicom_folder(tmp_path, lower))
+
+
+def test_a_series_is_not_told_by_a_uid_that_is_none(tmp_path) -> None:
+    """Where there is no number, the identifier stands in; an invalid one may be a name."""
+
+    def two(parts):
+        parts += datasets()[:5]
+        for k, part in enumerate(parts):
+            del part.SeriesNumber
+            part.SeriesInstanceUID = "DOE.JANE.1" if k < 12 else "ROE.JOHN.2"
+            part.SOPInstanceUID = part.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.{k}"
+
+    with pydicom.config.disable_value_validation():
+        told = notes(read(dicom_folder(tmp_path, two)))["series"]
+    assert "chose one without number (12 slices" in told
+    assert "DOE" not in told
+    assert "ROE" not in told

@@ -118,6 +118,25 @@ def test_an_empty_list_of_lookup_tables_leaves_the_window(
     assert np.array_equal(plain.pixels, empty.pixels)
 
 
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": None, "WindowWidth": None}])
+def test_bits_that_hold_no_value_are_not_shown(
+    chest: np.ndarray, tmp_path: Path, window: dict[str, object]
+) -> None:
+    stored = chest.astype(np.uint16) * 16
+    plain = read_radiograph(write_dx(tmp_path / "x.dcm", stored, **window)).pixels
+    drawn = stored.copy()
+    drawn[20:40, 20:60] |= 0x1000  # an overlay, as old files have it
+    assert np.array_equal(
+        read_radiograph(write_dx(tmp_path / "y.dcm", drawn, **window)).pixels, plain
+    )
+    short = (stored.astype(int) - 2048) & 0x0FFF
+    signed = {"PixelRepresentation": 1, **window}
+    if not window:
+        signed["WindowCenter"] = 0
+    path = write_dx(tmp_path / "z.dcm", short.astype(np.uint16), **signed)
+    assert np.abs(read_radiograph(path).pixels.astype(int) - plain).max() <= 1
+
+
 def test_nothing_of_the_patient_is_kept(chest: np.ndarray, tmp_path: Path) -> None:
     found = read_radiograph(write_dx(tmp_path / "x.dcm", chest.astype(np.uint16)))
     assert found.source.description["view"] == "PA"

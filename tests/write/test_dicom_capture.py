@@ -2,6 +2,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from groundglass.deidentify import deidentify
 from groundglass.write import dicom_capture
 from tests.write.dicom_series import ORIENTATIONS, errors_of, report_of, store
 
@@ -40,3 +41,18 @@ def test_the_right_lung_is_on_the_left_of_the_picture(tmp_path):
     ]
     np.testing.assert_allclose(*pictures, atol=2)
     assert np.abs(pictures[0] - pictures[0][:, ::-1]).mean() > 5
+
+
+def burned(dataset):
+    dataset.BurnedInAnnotation = "YES"
+
+
+def test_what_is_burned_into_the_slices_is_said_of_their_pictures_too(tmp_path):
+    named = report_of(store(tmp_path / "named", change=burned))
+    plain = report_of(store(tmp_path / "plain"))
+    for found, said in ((named, "YES"), (plain, "NO")):
+        (tmp_path / said).mkdir()
+        made = pydicom.dcmread(dicom_capture.write(found, tmp_path / said)[0])
+        assert made.BurnedInAnnotation == said
+        (note,) = [n for n in deidentify(found).notes if n.name == "deidentified"]
+        assert ("burned into" in note.message) == (said == "YES")

@@ -286,3 +286,13 @@ def test_ten_segments_of_300_slices_take_seconds_and_few_bytes(tmp_path):
     made = pydicom.dcmread(file)
     assert made.NumberOfFrames > 250
     assert len(made.SegmentSequence) == 11  # with the background
+
+
+def test_slices_without_a_thickness_have_segmentations(tmp_path):
+    def thin(dataset):
+        del dataset.SliceThickness
+
+    found = report_of(store(tmp_path / "scan", change=thin))
+    (file, *_) = dicom_seg.write(found, tmp_path)
+    assert dicom_labelmap.write(found, tmp_path)
+    assert errors_of(file) == []

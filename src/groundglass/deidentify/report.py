@@ -129,5 +129,10 @@ def _told(headers: tuple[Dataset, ...], dates: str, key: bytes | None) -> str:
         "Patient and study were de-identified by the Basic Application Level Confidentiality "
         f"Profile (DICOM PS3.15 {EDITION}). {_DONE_WITH_DATES[dates]} Identifiers were replaced "
         f"with a key, {by}: references point at a de-identified copy of the series, not at the "
-        "stored one. Pixels were not changed."
+        "stored one. Pixels were not changed"
+        + (
+            ", and a header says that something is burned into them."
+            if any(str(h.get("BurnedInAnnotation", "")).upper() == "YES" for h in headers)
+            else "."
+        )
     )

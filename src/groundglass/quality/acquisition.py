@@ -108,7 +108,8 @@ def patient_position(chest: Chest) -> QualityCheck | None:
     None where neither tells.
     """
     told = chest.scan.source.description.get("patient position", "").upper()
-    position = _HEADER_POSITIONS.get(told[2:]) or _position_on_table(chest)
+    stated = _HEADER_POSITIONS.get(told[2:])
+    position = stated or _position_on_table(chest)
     if position is None:
         return None
     supine = position == "supine"
@@ -118,7 +119,7 @@ def patient_position(chest: Chest) -> QualityCheck | None:
         outcome=Outcome.PASS if supine else Outcome.WARNING,
         measured=position,
         limit="warning unless supine",
-        source="patient position in the header" if told else "side of the body the table lies on",
+        source="patient position in the header" if stated else "side of the body the table lies on",
         message=""
         if supine
         else "The patient does not lie on the back: dependent density, which "

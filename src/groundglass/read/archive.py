@@ -36,9 +36,11 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, number: int) -> None:
     try:
+        if (folder / member.filename).exists():
+            raise FileExistsError  # an archive may hold two files of one name
         archive.extract(member, folder)
     except OSError:
-        # A name that this system cannot hold, or a file where another wants a folder.
+        # A name that this system cannot hold or that is taken, or a file in place of a folder.
         lost = folder / f"renamed-{number}"
         lost.mkdir()
         target = lost / PurePosixPath(member.filename).name[-100:]

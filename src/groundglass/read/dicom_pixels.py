@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.utils import pixel_array
+from pydicom.pixels.utils import pixel_array, set_pixel_data
 from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
@@ -68,14 +68,30 @@ def decode(stack: Stack, tally: Tally) -> NDArray[np.int16]:
 
 
 def same_pixels(one: Slice, other: Slice) -> bool:
-    """Whether two slices hold the same picture, stored byte for byte alike."""
+    """Whether two slices hold the same picture, stored byte for byte alike, in the same units."""
     if one.header.is_multi_frame or other.header.is_multi_frame:
+        return False
+    if (one.slope, one.intercept) != (other.slope, other.intercept):
         return False
     stored = []
     for part in (one, other):
         with damage_explained(part.path, EXPECTED):
             stored.append(_dataset(part.path).get("PixelData"))
     return stored[0] is not None and stored[0] == stored[1]
+
+
+def decoded(path: Path) -> Dataset:
+    """A single gray image with its pixels decoded in place.
+
+    Bits that hold no value, such as overlays of old files, are cleared, and signs are extended.
+    """
+    dataset = _dataset(path)
+    decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
+    stored = pixel_array(dataset, decoding_plugin=decoder)
+    words = str(dataset.PhotometricInterpretation), int(dataset.BitsStored)
+    set_pixel_data(dataset, stored, *words, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
 
 
 def _dataset(path: Path) -> Dataset:

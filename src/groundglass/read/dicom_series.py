@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydicom.uid import UID
 
 from groundglass.errors import UnknownNameError, UnreadableScanError
 from groundglass.read.dicom_files import CT_CLASSES, Header
@@ -81,7 +82,8 @@ class Series:
             facts.append(f"{plain(thickness)} mm")
         if kernel := first.text("ConvolutionKernel"):
             facts.append(plain(kernel))
-        return f"{plain(self.number or self.uid)} ({', '.join(facts)})"
+        uid = self.uid if UID(self.uid).is_valid else "one without number"
+        return f"{plain(self.number or uid)} ({', '.join(facts)})"
 
 
 def choose_series(headers: Sequence[Header], wanted: str | None, oddities: Oddities) -> Series:

@@ -65,6 +65,8 @@ def slices_of(headers: Sequence[Header], oddities: Oddities) -> list[Slice]:
         UnreadableScanError: If a slice lacks its position, its values are no Hounsfield units, or
             slices of different kinds are mixed.
     """
+    for header in headers:
+        _check_frames(header)
     _check_rescale(headers, oddities)
     slices = [_slice(header, frame) for header in headers for frame in range(header.frames)]
     _refuse_mixture(slices)
@@ -143,28 +145,47 @@ def _perpendicular(
     return row, column / np.linalg.norm(column)
 
 
+def _check_frames(header: Header) -> None:
+    """Refuse frames of which nothing says where they lie."""
+    frames = header.frames
+    if frames == 1:
+        return
+    if not header.is_multi_frame:
+        raise UnreadableScanError(
+            f"found '{header.path.name}' with {frames} frames in one CT Image object, expected "
+            "one; export the series as Enhanced CT, or slice by slice"
+        )
+    groups = len(header.value("PerFrameFunctionalGroupsSequence") or ())
+    if groups != frames:
+        raise UnreadableScanError(
+            f"found '{header.path.name}' with {frames} frames and functional groups for {groups}, "
+            "expected as many; export the series again"
+        )
+
+
 def _check_rescale(headers: Sequence[Header], oddities: Oddities) -> None:
     """Refuse stored values that no rescale turns into Hounsfield units."""
-    units = {header.text("RescaleType") for header in headers} - {"", "HU", "US"}
+    every = [(header, frame) for header in headers for frame in range(header.frames)]
+    units = {header.text("RescaleType", frame) for header, frame in every} - {"", "HU", "US"}
     if units:
         raise UnreadableScanError(
             f"found values in {plain(', '.join(sorted(units)))}, expected Hounsfield units (HU); "
             "give the usual CT series, not a material or energy map"
         )
-    if any(
-        header.text("RescaleSlope") and _zero(header.text("RescaleSlope")) for header in headers
-    ):
+    slopes = [header.text("RescaleSlope", frame) for header, frame in every]
+    if any(slope and _zero(slope) for slope in slopes):
         raise UnreadableScanError(
             "found a RescaleSlope of 0, expected Hounsfield units per stored unit; "
             "export the series again"
         )
     without = sum(
-        not (header.text("RescaleSlope") and header.text("RescaleIntercept")) for header in headers
+        not (slope and header.text("RescaleIntercept", frame))
+        for (header, frame), slope in zip(every, slopes, strict=True)
     )
     if without:
         oddities.tolerate(
             "no-rescale",
-            found=f"{without} of {len(headers)} files without RescaleSlope and RescaleIntercept",
+            found=f"{without} of {len(every)} slices without RescaleSlope and RescaleIntercept",
             expected="both, to turn stored values into Hounsfield units",
             advice="export the series again",
             done="stored values were taken as Hounsfield units",

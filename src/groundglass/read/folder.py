@@ -71,12 +71,13 @@ def scan_in(folder: Path, request: Request) -> tuple[str, list[Path]]:
     else:
         raise UnreadableScanError(_nothing(contents, request))
     _report_damage(contents, request)
-    left = sum(len(paths) for kind, paths in kinds.items() if kind not in ("zip", chosen[0]))
-    if left:
-        request.oddities.note(
-            "other-files",
-            f"Read the {chosen[0]} files and left out {counted(left, 'other scan file')}.",
-        )
+    left = {
+        "other scan file": sum(len(kinds[k]) for k in kinds if k not in ("zip", chosen[0])),
+        "zip archive": len(kinds.get("zip", ())),
+    }
+    if any(left.values()):
+        words = " and ".join(counted(count, what) for what, count in left.items() if count)
+        request.oddities.note("other-files", f"Read the {chosen[0]} files and left out {words}.")
     return chosen
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import highdicom as hd
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from groundglass.errors import UnreadableScanError
@@ -14,6 +13,7 @@ from groundglass.read.chest_picture import ChestPicture, tell_picture
 from groundglass.read.content import description_of, kind_of
 from groundglass.read.damage import damage_explained
 from groundglass.read.dicom_files import Header, read_header
+from groundglass.read.dicom_pixels import decoded
 from groundglass.read.oddities import Oddities
 from groundglass.read.pictures import decode_pictures, eight_bits, report_color
 from groundglass.read.request import Request, given_name
@@ -134,7 +134,7 @@ def _read_dicom(path: Path, request: Request) -> Radiograph:
             "gray; give the image as it came from the detector"
         )
     with damage_explained(path, _EXPECTED):
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = decoded(path)
         _prepare_tables(dataset)
         shown = _shown(dataset, request.oddities)
     shown = _upright(shown, header, request.oddities)

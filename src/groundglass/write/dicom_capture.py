@@ -15,6 +15,7 @@ from groundglass.report import NOT_A_MEDICAL_DEVICE, Report
 from groundglass.write import figures
 from groundglass.write.dicom_source import (
     SourceSeries,
+    burned_in,
     comments,
     derived_uid,
     identity,
@@ -79,7 +80,8 @@ def capture(
     )
     made.BodyPartExamined = "CHEST"
     made.ImageType = ["DERIVED", "SECONDARY"]
-    made.BurnedInAnnotation = "NO"  # sides and lesions, nothing that names the patient
+    # sides and lesions name nobody, what was burned into the slices may
+    made.BurnedInAnnotation = "YES" if burned_in(report) else "NO"
     return made
 
 

@@ -10,6 +10,7 @@ from groundglass.report import Report
 from groundglass.write.dicom_source import (
     SourceSeries,
     blank_object,
+    burned_in,
     identity,
     reference,
     save,
@@ -41,7 +42,8 @@ def encapsulated(document: bytes, report: Report, series: SourceSeries) -> Datas
     made.ConversionType = "WSD"
     made.AcquisitionDateTime = None
     # the page shows the name of the folder that was read, which may name the patient
-    made.BurnedInAnnotation = "NO" if "deidentify" in report.provenance.settings else "YES"
+    nameless = "deidentify" in report.provenance.settings and not burned_in(report)
+    made.BurnedInAnnotation = "NO" if nameless else "YES"
     made.DocumentTitle = "groundglass: pneumonia on chest CT"
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = codes.LN.CTChestReport[:3]

@@ -194,6 +194,9 @@ def source_series(scan: Scan) -> SourceSeries:
                 image[keyword] = header[keyword]
         if _FRAMES in header:
             _add_groups(image, header)
+        elif not image.get("SliceThickness"):
+            image.SliceThickness = f"{stored.spacing[0]:.6g}"  # masks are as thick as voxels
+            replaced["SliceThickness was missing and was replaced by the distance between slices"] += 1
         images.append(image)
     told = tuple(
         f"{what}{f' ({count} times)' if count > 1 else ''}." for what, count in replaced.items()
@@ -201,6 +204,12 @@ def source_series(scan: Scan) -> SourceSeries:
     if told:
         _logger.warning("Source headers do not conform to the standard: %s", " ".join(told))
     return SourceSeries(tuple(images), names, _in_frame(stored, frame), told)
+
+
+def burned_in(report: Report) -> bool:
+    """Whether a header of the scan says that something is burned into its slices."""
+    headers = report.findings.scan.source.headers
+    return any(str(header.get("BurnedInAnnotation", "")).upper() == "YES" for header in headers)
 
 
 def derived_uid(*parts: object) -> UID:
