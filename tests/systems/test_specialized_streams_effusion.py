@@ -15,6 +15,7 @@ from groundglass.data.phantom_lesions import LesionSpec
 from groundglass.geometry.frame import Box
 from groundglass.intensity import window_hu
 from groundglass.labels import Lesion, Lobe, is_opacity
+from groundglass.systems import load_system
 from groundglass.systems.card import read_card
 from groundglass.systems.specialized_streams.predict import Predictor
 from groundglass.write import write
@@ -76,3 +77,14 @@ def test_an_effusion_comes_to_mask_report_and_seg_but_is_no_opacity(
     assert single
     volume = stored.get_volume(segment_numbers=[number], combine_segments=False)
     assert (volume.array > 0).sum() == found.sum()
+
+
+def test_a_stream_of_effusion_alone_takes_no_dense_lung_for_a_lesion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = LesionSpec(Lesion.CONSOLIDATION, Lobe.RIGHT_LOWER, 16.0)
+    phantom = make_phantom(3, shape=(24, 96, 128), lesions=[dense])
+    run = untrained_run(tmp_path / "run", "labels=[4]", "size_px=[32, 32]")
+    finds(phantom, monkeypatch)
+    found = load_system(str(run)).segment(phantom.scan, phantom.lungs)
+    assert not found.array.any()

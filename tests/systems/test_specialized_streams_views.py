@@ -128,3 +128,12 @@ def test_a_run_leaves_the_body_as_it_was_and_is_the_same_from_the_cache(tmp_path
     for name, value in body.state_dict().items():  # kept in half precision
         found = cold[f"recognition.body.{name}"].to(value.dtype)
         torch.testing.assert_close(found, value, rtol=2e-3, atol=1e-6, msg=name)
+
+
+def test_fixed_views_are_looked_at_in_the_process_that_keeps_what_was_made_of_them(
+    tmp_path: Path,
+) -> None:
+    cases = four_cases(tmp_path)
+    for views, workers in (("3", 0), ("0", 2)):
+        config = Config.load(SMOKE, [*RECOGNITION, f"views={views}", "workers=2"])
+        assert Module.train_data(config, cases).num_workers == workers

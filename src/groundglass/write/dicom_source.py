@@ -196,7 +196,7 @@ def source_series(scan: Scan) -> SourceSeries:
             _add_groups(image, header)
         elif not image.get("SliceThickness"):
             image.SliceThickness = f"{stored.spacing[0]:.6g}"  # masks are as thick as voxels
-            replaced["SliceThickness was missing and was replaced by the distance between slices"] += 1
+            replaced["SliceThickness was missing: the distance of slices stands in"] += 1
         images.append(image)
     told = tuple(
         f"{what}{f' ({count} times)' if count > 1 else ''}." for what, count in replaced.items()

@@ -133,7 +133,10 @@ class Predictor(SliceSegmenter):
             NotMeasurableError: If these weights hold no streams.
         """
         self._need("streams")
-        opacities = super().segment(scan, lungs, progress)
+        if self._labels == (Lesion.PLEURAL_EFFUSION,):  # else dense lung were a lesion by itself
+            opacities = Mask.on(scan, [np.zeros_like(s) for s in lungs.slices], Lesion)
+        else:
+            opacities = super().segment(scan, lungs, progress)
         if Lesion.PLEURAL_EFFUSION not in self._labels:
             return opacities
         return add_effusion(scan, lungs, opacities, self._effusion, self.card.lesion_threshold)

@@ -93,13 +93,15 @@ class Module(SystemModule):
             pictures = FixedViews(
                 kept, config.size_px, config.augment, config.views, classes, config.cache
             )
+        # what a frozen body made of fixed views lies in this process
+        workers = 0 if config.views else config.workers
         return DataLoader(
             pictures,
             batch_size=config.batch_size,
             sampler=sampler,
             drop_last=True,
-            num_workers=config.workers,
-            persistent_workers=config.workers > 0,
+            num_workers=workers,
+            persistent_workers=workers > 0,
         )
 
     @classmethod
