@@ -185,6 +185,6 @@ def _ratings(name: str, by_rater: dict[str, pd.DataFrame]) -> tuple[Ratings, lis
             notes.append(Note("no-number", f"{message} ({len(wrong)} such cases); left out."))
     if len(whole) < len(present):
         empty = ", ".join(str(case) for case in present.index.difference(whole.index)[:10])
-        notes.append(Note("missing-values", f"'{name}' is not whole for {empty}; left out."))
+        notes.append(Note("missing-values", f"'{name}' is not given by all for {empty}; left out."))
     cases = tuple(str(case) for case in whole.index)
     return Ratings(name, tuple(raters), cases, whole.to_numpy(np.float64)), notes

@@ -69,10 +69,10 @@ def follow_lesions(
         (np.ones(len(pairs)), (pairs[:, 0], n_before + pairs[:, 1])),
         shape=(n_before + n_after,) * 2,
     )
-    _, groups = connected_components(joined, directed=False)
+    count, groups = connected_components(joined, directed=False)
+    ends = np.cumsum(np.bincount(groups, minlength=count))
     found = []
-    for group in range(groups.max(initial=-1) + 1):
-        members = np.flatnonzero(groups == group)
+    for members in np.split(np.argsort(groups, kind="stable"), ends)[:count]:
         old, new = members[members < n_before], members[members >= n_before] - n_before
         change = _change(before, after, old, new)
         if max(change.earlier_ml, change.later_ml) >= LEAST_ML:
