@@ -24,7 +24,7 @@ def test_numbers_as_people_read_them(value, unit, expected):
 
 
 def test_a_little_is_never_shown_as_nothing():
-    for value in (1e-9, 0.001, 0.049, 0.3, 0.49):
+    for value in (1e-9, 0.001, 0.049, 0.3, 0.49, 0.5):
         for unit in ("%", "ml"):
             assert not quantity(value, unit).startswith("0.0")
             assert not quantity(value, unit).startswith("0\u202f")

@@ -23,7 +23,7 @@ def quantity(value: float, unit: str) -> str:
     least = 10.0**-decimals
     number = (
         f"<{NARROW_SPACE}{least:.{decimals}f}"
-        if 0 < value <= least / 2
+        if value > 0 and float(f"{value:.{decimals}f}") == 0
         else f"{value:,.{decimals}f}".replace(",", NARROW_SPACE).replace("-", "\N{MINUS SIGN}")
     )
     return number if unit == "grade" else f"{number}{NARROW_SPACE}{unit}"
