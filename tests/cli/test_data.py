@@ -41,6 +41,19 @@ def test_another_seed_is_another_patient(tmp_path):
     assert one != two
 
 
+def test_a_table_is_never_lost_to_a_new_one(tmp_path):
+    from tests.training.tiny import write_tiny_cohort
+
+    table = write_tiny_cohort(tmp_path)
+    table = table.rename(tmp_path / "cohort.csv")
+    before = table.read_bytes()
+    for command in (("paste",), ("reformat", "coronal"), ("gather",)):
+        result = run("data", *command, table, "--out", tmp_path)
+        assert result.exit_code == 1
+        assert "expected no table of that name" in result.stderr
+    assert table.read_bytes() == before
+
+
 def test_an_unknown_phantom_format_is_refused(tmp_path):
     result = run("phantom", tmp_path, "--format", "vhs", *SMALL)
     assert result.exit_code == 1
@@ -80,6 +93,11 @@ def test_a_public_data_set_becomes_a_table(tmp_path):
     rows = list(csv.DictReader((tmp_path / "cohort.csv").read_text().splitlines()))
     assert [row["split"] for row in rows] == ["test"]
     assert "1 cases" in result.stderr
+    table = tmp_path / "cohort.csv"
+    assert run("data", "import", "medseg", tmp_path, "--out", table).exit_code == 0
+    table.write_text(table.read_text().replace(",test,", ",train,"))  # by hand
+    assert run("data", "import", "medseg", tmp_path, "--out", table).exit_code == 1
+    assert ",train," in table.read_text()
 
 
 def test_slices_of_volumes_go_beside_the_table(tmp_path):

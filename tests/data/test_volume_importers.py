@@ -83,11 +83,12 @@ def test_masks_lie_on_their_pixels_and_lungs_on_their_sides_however_a_volume_is_
     write_covid_ct_seg(folder, "coronacases_001", axes=axes)
     cases = imported("covid-ct-seg", folder)
     cut = np.s_[BOX.top : BOX.bottom, BOX.left : BOX.right]
-    assert list(cases) == [f"coronacases_001_{k:04d}" for k in range(1, 5)], "slice 0 has no lung"
+    numbers = {k: len(GRAY) - 1 - k for k in (4, 3, 2, 1)}  # from the feet up
+    assert list(cases) == [f"coronacases_001_{n:04d}" for n in numbers.values()], "0 has no lung"
     assert BOX.top == 7
     assert BOX.left == 5
-    for k, case in enumerate(cases.values(), start=1):
-        assert (case.series, case.number) == ("coronacases_001", k)
+    for k, case in zip(numbers, cases.values(), strict=True):
+        assert (case.series, case.number) == ("coronacases_001", numbers[k])
         np.testing.assert_array_equal(case.read_image(), GRAY[k][cut])
         sides = case.read_sides()
         assert ((sides == Lung.LEFT) == (LUNGS[k][cut] == 1)).all()
@@ -98,7 +99,7 @@ def test_masks_lie_on_their_pixels_and_lungs_on_their_sides_however_a_volume_is_
 
 def test_a_volume_in_gray_is_written_as_it_stands(folder: Path) -> None:
     write_covid_ct_seg(folder, "radiopaedia_4_85506_1", GRAY.astype(np.float64))
-    case = imported("covid-ct-seg", folder)["radiopaedia_4_85506_1_0003"]
+    case = imported("covid-ct-seg", folder)[f"radiopaedia_4_85506_1_{len(GRAY) - 4:04d}"]
     cut = np.s_[BOX.top : BOX.bottom, BOX.left : BOX.right]
     np.testing.assert_array_equal(case.read_image(), GRAY[3][cut])
     assert (case.patient, case.series) == ("radiopaedia_4", "radiopaedia_4_85506_1")
@@ -117,7 +118,7 @@ def test_both_masks_in_one_file_tell_the_same(folder: Path) -> None:
     together = imported("covid-ct-seg", folder)
     assert list(together) == list(separate)
     healthy = [name for name, case in together.items() if case.lesions == "none"]
-    assert healthy == ["coronacases_001_0001", "coronacases_001_0004"]
+    assert healthy == [f"coronacases_001_{len(GRAY) - 1 - k:04d}" for k in (4, 1)]
     for name, case in together.items():
         np.testing.assert_array_equal(case.read_lungs(), separate[name].read_lungs())
         np.testing.assert_array_equal(case.read_lesions(), separate[name].read_lesions())

@@ -140,3 +140,11 @@ def test_a_series_without_lungs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_label_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="no case with a label"):
         measure_confounding([write_source(tmp_path, "a", ("",), 0)], "none")
+
+
+def test_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    tables = []
+    for folder, shade in (("a", 90), ("b", 120)):
+        tables.append(write_source(tmp_path / folder, folder, ("healthy",), shade))
+    with pytest.raises(CohortError, match="a name of its own for each"):
+        measure_confounding([t.rename(t.with_name("table.csv")) for t in tables], "both")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from groundglass.cli import evaluate as cli
+from groundglass.cli.kept_results import refuse_other_system
 from groundglass.data.cohort import Case, Cohort, write_cohort
 from groundglass.errors import CohortError, OutputError
 from groundglass.evaluation import evaluate as evaluation
@@ -73,6 +74,17 @@ def test_a_result_of_another_pretraining_is_not_replaced(tmp_path: Path) -> None
         cli.evaluate_pretraining(run.folder, [], "some", results=tmp_path)
 
 
+def test_a_cross_validation_of_other_settings_is_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "evaluation-cv-some-5-fold.json"
+    same = {"system": "a", "configuration": "c", "seed": 0}
+    file.write_text(json.dumps(same))
+    refuse_other_system(file, SimpleNamespace(**same))
+    for other in ({"system": "b"}, {"configuration": "d"}, {"seed": 1}):
+        with pytest.raises(OutputError, match=r"result of a in other settings.* --results"):
+            refuse_other_system(file, SimpleNamespace(**(same | other)))
+    refuse_other_system(tmp_path / "none.json", SimpleNamespace(**same))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -80,6 +92,7 @@ def test_a_result_of_another_pretraining_is_not_replaced(tmp_path: Path) -> None
         ("volume,diagnosis,infected\none,ill,1\n", "no column 'slice_location'"),
         ("volume,slice_location,infected\none,1,1\n", "no column 'diagnosis'"),
         ("volume,diagnosis,slice_location,infected\nother,ill,1,1\n", "no row of volume 'one'"),
+        ("volume,diagnosis,slice_location,infected\none,ill,1,yes\n", "infected 'yes' at 1 of"),
     ],
 )
 def test_labels_are_looked_at_before_the_long_work(

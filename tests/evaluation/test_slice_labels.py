@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,12 @@ from hypothesis import strategies as st
 
 from groundglass.errors import CohortError
 from groundglass.evaluation import slice_labels
-from groundglass.evaluation.slice_labels import LOBE_COLUMNS, evaluate_series, lobe_agreement
+from groundglass.evaluation.slice_labels import (
+    LOBE_COLUMNS,
+    evaluate_series,
+    lobe_agreement,
+    read_labels,
+)
 from groundglass.labels import Lobe
 from groundglass.provenance import describe
 from groundglass.report import Report
@@ -120,3 +126,10 @@ def test_labels_that_are_none_are_refused_in_words(series):
     table.write_text(table.read_text().replace("-5.0", "apex"))
     with pytest.raises(CohortError, match="that is no number"):
         evaluate_series(folder, table, "hand")
+
+
+def test_labels_that_passed_through_a_program_with_gaps_are_read(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("volume,slice_location,infected,LLL\na,2.0,1.0,1\na,1.0,0.0,\na,3.0, 1 ,0.0\n")
+    told = [(row["infected"], row["LLL"]) for row in read_labels(table, "a")]
+    assert told == [("1", "0"), ("1", "1"), ("0", "0")]

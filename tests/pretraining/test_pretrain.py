@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from groundglass.data.cohort import Case, write_cohort
 from groundglass.errors import ConfigError, UnknownNameError
+from groundglass.pretraining.config import GEOMETRY_ONLY
 from groundglass.pretraining.pretrain import pretrain
 from groundglass.systems.card import home
 from groundglass.systems.ss_inf_net.pretext import Config
@@ -227,3 +228,11 @@ def test_a_setting_that_cannot_be_is_refused(setting: str, said: str) -> None:
 def test_the_shipped_recipes_are_valid() -> None:
     assert Config.load(SMOKE, []).system == "ss_inf_net"
     assert Config.load(SMOKE.with_name("pretrain.yaml"), []).keep == 0.75
+
+
+def test_one_setting_of_the_augmentation_leaves_the_gray_as_it_is(tmp_path: Path) -> None:
+    recipe = tmp_path / "pretrain.yaml"
+    recipe.write_text(SMOKE.read_text() + "augment:\n  shift: 0.1\n")
+    found = Config.load(recipe, ["augment.flip_vertical=0.5"]).augment
+    wanted = {"shift": 0.1, "flip_vertical": 0.5}
+    assert found == GEOMETRY_ONLY.model_copy(update=wanted)

@@ -162,3 +162,11 @@ def test_a_patient_with_labeled_slices_is_refused(cohort_table: Path, tmp_path: 
 def test_a_group_of_nothing_is_refused(cohort_table: Path, unlabeled: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="group of 0"):
         learn_progressively("ss_inf_net", [cohort_table], unlabeled, tmp_path / "runs", group=0)
+
+
+def test_a_system_that_could_label_nothing_is_refused_before_it_is_trained(
+    cohort_table: Path, unlabeled: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="'covid_attention_net' that maps no lesion"):
+        learn_progressively("covid_attention_net", [cohort_table], unlabeled, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()

@@ -255,3 +255,25 @@ def test_processes_train_a_stage_that_leaves_parts_out(tmp_path: Path) -> None:
         [*command, *recipe, *settings, "--device", "cpu:2"], capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("patience=0", "average_decay=1.5", "learning_rate=-0.001", "step_epochs=0"),
+        *("momentum=-1", "augment.scale=[0, 1]", "augment.cutout=1.2", "seed=5000000000"),
+    ],
+)
+def test_settings_beyond_their_range_are_refused_before_a_run_begins(
+    tmp_path: Path, wrong: str
+) -> None:
+    field = wrong.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"found a wrong setting {field}"):
+        train(
+            "baseline_unet",
+            [write_tiny_cohort(tmp_path)],
+            tmp_path / "run",
+            recipe=SMOKE,
+            overrides=[wrong],
+        )
+    assert not (tmp_path / "run").exists()

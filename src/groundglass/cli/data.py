@@ -77,18 +77,34 @@ def import_data(
     Pictures stay where they are. The slices of volumes go into a folder beside the table, with
     its name and '-slices'.
     """
-    from groundglass.data.cohort import write_cohort
+    from groundglass.data.cohort import cohort_text, write_cohort
     from groundglass.data.importers import REMARKS, VOLUME_REMARKS, has_volumes, import_cases
     from groundglass.write import check_folder
 
     check_folder(out.parent)
     quiet_native_libraries()
     cases = import_cases(name, folder, out.with_name(f"{out.stem}-slices"), tolerate or ())
-    write_cohort(cases, out)
+    if not out.is_file() or out.read_bytes() != cohort_text(cases).encode():
+        _refuse_table(out)
+        write_cohort(cases, out)
     say(f"{len(cases)} cases in {out}", "green")
     remark = (VOLUME_REMARKS if has_volumes(name, folder) else REMARKS).get(name)
     if remark:
         say(remark)
+
+
+def _refuse_table(table: Path) -> None:
+    """Make sure that no table is lost, which may have been edited by hand.
+
+    Raises:
+        OutputError: If there is one of that name.
+    """
+    from groundglass.errors import OutputError
+
+    if table.exists():
+        raise OutputError(
+            f"found '{table}', expected no table of that name; name another, or move it away"
+        )
 
 
 @data.command("check")
@@ -156,6 +172,7 @@ def reformat_data(
 
     wanted = view_name(view)
     check_folder(out)
+    _refuse_table(out / "cohort.csv")
     made = reformat(_chosen_cases(tables, split), wanted, out, every)
     say(f"{len(made)} {view} views in {out / 'cohort.csv'}", "green")
 
@@ -178,6 +195,7 @@ def paste_data(
     from groundglass.write import check_folder
 
     check_folder(out)
+    _refuse_table(out / "cohort.csv")
     made = paste(_chosen_cases(tables, split), out, count, seed)
     say(f"{len(made)} pictures in {out / 'cohort.csv'}", "green")
 
@@ -200,6 +218,7 @@ def gather_data(
     from groundglass.write import check_folder
 
     check_folder(out)
+    _refuse_table(out / "cohort.csv")
     quiet_native_libraries()
     made, left_out = gather(_chosen_cases(tables, None), out, _refuse_without_lungs)
     for name, reason in left_out.items():

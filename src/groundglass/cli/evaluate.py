@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundglass.cli.console import progress_bar, say
+from groundglass.cli.kept_results import refuse_other_system, refuse_other_weights, weights_of
 from groundglass.cli.options import Device
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def evaluate(
     from groundglass.evaluation.evaluate import evaluate, lesion_finder, write_cases
 
     file = results / f"{_KIND.get(protocol, protocol)}-{Path(system).name}-{name}-{split}.json"
-    _refuse_other_weights(file, _weights_of(system))
+    refuse_other_weights(file, weights_of(system))
     find = None if pictures is None else lesion_finder(system, protocol, device)
     cohort = Cohort.read(tables)
     with progress_bar() as progress:
@@ -133,7 +134,7 @@ def evaluate_lungs(
     from groundglass.systems.system import LUNG_NETWORK
 
     file = results / f"lungs-{Path(system).name}-{name}-{split}.json"
-    _refuse_other_weights(file, _weights_of(LUNG_NETWORK if system == "unet" else system))
+    refuse_other_weights(file, weights_of(LUNG_NETWORK if system == "unet" else system))
     with progress_bar() as progress:
         result = evaluate_lungs(
             system,
@@ -160,7 +161,7 @@ def evaluate_series(
     from groundglass.systems.system import find_card
 
     file = results / f"series-{find_card(system)[0].name}-{scan.name}.json"
-    _refuse_other_weights(file, _weights_of(system))
+    refuse_other_weights(file, weights_of(system))
     _refuse_wrong_labels(labels, scan.name)
     _store(evaluate_series(scan, labels, system, device), file)
 
@@ -177,7 +178,7 @@ def evaluate_relevance(
     from groundglass.evaluation.relevance import evaluate_relevance
 
     file = results / f"relevance-{Path(system).name}-{scan.name}.json"
-    _refuse_other_weights(file, _weights_of(system))
+    refuse_other_weights(file, weights_of(system))
     _refuse_wrong_labels(labels, scan.name)
     _store(evaluate_relevance(scan, labels, system, device), file)
 
@@ -203,7 +204,7 @@ def evaluate_pretraining(
     from groundglass.training.run import Run
 
     file = results / f"pretraining-{run.resolve().name}-{name}-{split}.json"
-    _refuse_other_weights(file, read_facts(Run(run))["weights"]["sha256"])
+    refuse_other_weights(file, read_facts(Run(run))["weights"]["sha256"])
     measured = evaluate_pretraining(
         run, Cohort.read(tables), split_name(split), name=name, picture=picture
     )
@@ -287,6 +288,9 @@ def cross_validate(
     need("train")
     from groundglass.evaluation.cross_validation import cross_validate
 
+    file = (
+        results / f"{_KIND.get(protocol, protocol)}-{out.resolve().name}-{name}-{folds}-fold.json"
+    )
     with progress_bar() as progress:
         measured = cross_validate(
             system,
@@ -301,8 +305,8 @@ def cross_validate(
             tell=say,
             progress=lambda done, of: progress("slices", done / of),
         )
-    file = f"{_KIND[protocol]}-{out.resolve().name}-{name}-{folds}-fold.json"
-    _store(measured.evaluation, results / file)
+    refuse_other_system(file, measured.evaluation)
+    _store(measured.evaluation, file)
 
 
 @commands.command()
@@ -331,32 +335,6 @@ def _parse_settings(pairs: list[str]) -> dict[str, object]:
     from groundglass.settings import split_override
 
     return dict(split_override(pair) for pair in pairs)
-
-
-def _weights_of(system: str) -> str:
-    """Checksum of the weights of a system or run; empty where it has none."""
-    from groundglass.systems.system import find_card
-
-    card, _ = find_card(system)
-    return card.weights.sha256 if card.weights else ""
-
-
-def _refuse_other_weights(file: Path, weights: str) -> None:
-    """Make sure, before anything is measured, that no result of another network is lost.
-
-    Raises:
-        OutputError: If the file holds one.
-    """
-    if not file.is_file():
-        return
-    from groundglass.errors import OutputError
-
-    stored = json.loads(file.read_text(encoding="utf-8")).get("weights_sha256", "")
-    if stored != weights:
-        raise OutputError(
-            f"found '{file.name}' with a result of other weights ({stored[:12]}), expected none or "
-            f"one of these ({weights[:12]}); name another folder with --results, or remove it"
-        )
 
 
 def _refuse_wrong_labels(labels: Path, series: str) -> None:

@@ -6,7 +6,7 @@ from typing import Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from groundglass.geometry.frame import Frame
 
@@ -33,20 +33,20 @@ class AugmentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rotation_deg: float = 12.0
-    scale: tuple[float, float] = (0.65, 1.2)
-    aspect: float = 0.12
-    shift: float = 0.08
-    flip: float = 0.5
-    flip_vertical: float = 0.0
-    contrast: tuple[float, float] = (0.8, 1.3)
-    brightness: float = 0.1
-    gamma: tuple[float, float] = (0.8, 1.25)
-    noise: float = 0.05
-    blur_px: float = 1.2
-    cutout: float = 0.0
-    outside: float = 0.3
-    shear_deg: float = 0.0
+    rotation_deg: float = Field(12.0, ge=0)
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.65, 1.2)
+    aspect: float = Field(0.12, ge=0, lt=1)
+    shift: float = Field(0.08, ge=0)
+    flip: float = Field(0.5, ge=0, le=1)
+    flip_vertical: float = Field(0.0, ge=0, le=1)
+    contrast: tuple[PositiveFloat, PositiveFloat] = (0.8, 1.3)
+    brightness: float = Field(0.1, ge=0)
+    gamma: tuple[PositiveFloat, PositiveFloat] = (0.8, 1.25)
+    noise: float = Field(0.05, ge=0)
+    blur_px: float = Field(1.2, ge=0)
+    cutout: float = Field(0.0, ge=0, le=1)
+    outside: float = Field(0.3, ge=0, le=1)
+    shear_deg: float = Field(0.0, ge=0, lt=90)
 
 
 @dataclass(frozen=True, slots=True)

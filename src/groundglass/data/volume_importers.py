@@ -245,9 +245,10 @@ def _write_volume(name: str, gray: Volume, masks: Masks, slices: Path) -> list[C
     meanings = (item.partition(":") for item in masks["lesions"][1].split())
     of_lesion = [int(value) for value, _, meaning in meanings if int(meaning)]
     cases = []
-    for number in np.flatnonzero((lungs > 0).any((1, 2))).tolist():
+    for index in np.flatnonzero((lungs > 0).any((1, 2))).tolist()[::-1]:
+        number = len(lungs) - 1 - index  # from the feet up, as the files and their pictures count
         case = f"{name}_{number:04d}"
-        ill = bool(np.isin(lesions[number], of_lesion).any())
+        ill = bool(np.isin(lesions[index], of_lesion).any())
         cases.append(
             Case(
                 case=case,
@@ -255,12 +256,10 @@ def _write_volume(name: str, gray: Volume, masks: Masks, slices: Path) -> list[C
                 series=name,
                 number=number,
                 split=split_of(patient),
-                image=_write_png(slices, "image", case, gray.array[number][cut]),
-                lungs=_write_png(slices, "lungs", case, lungs[number][cut]),
+                image=_write_png(slices, "image", case, gray.array[index][cut]),
+                lungs=_write_png(slices, "lungs", case, lungs[index][cut]),
                 lungs_values=masks["lungs"][1],
-                lesions=_write_png(slices, "lesions", case, lesions[number][cut])
-                if ill
-                else "none",
+                lesions=_write_png(slices, "lesions", case, lesions[index][cut]) if ill else "none",
                 lesions_values=masks["lesions"][1] if ill else "",
             )
         )

@@ -90,14 +90,23 @@ def measure_confounding(
         progress: Told how far it is.
 
     Raises:
-        CohortError: If there is one table alone and no case in it has a label, or a case is a
-            radiograph, whose lungs nothing here finds, or a series shows no lung.
+        CohortError: If there is one table alone and no case in it has a label, two tables have
+            one name, a case is a radiograph, whose lungs nothing here finds, or a series shows no
+            lung.
     """
     cohorts = [Cohort.read([table]) for table in tables]
     Cohort([case for cohort in cohorts for case in cohort.cases])  # no name or patient twice
+    sources = [
+        table.stem if table.stem != "cohort" else table.resolve().parent.name for table in tables
+    ]
+    if len(set(sources)) < len(sources):
+        raise CohortError(
+            f"found tables of the sources {', '.join(sources)}, expected a name of its own for "
+            "each; rename the files"
+        )
     cases = [
-        (case, table.stem if table.stem != "cohort" else table.parent.name)
-        for table, cohort in zip(tables, cohorts, strict=True)
+        (case, source)
+        for source, cohort in zip(sources, cohorts, strict=True)
         for case in cohort.cases
     ]
     if len(tables) == 1 and not any(case.label for case, _ in cases):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import Case, Cohort, Split
+from groundglass.data.cohort import Case, Cohort, Split, ct_slices
 from groundglass.data.slices import SliceDataset
 from groundglass.evaluation.result import Estimate, PatientBootstrap, Result, weighted_mean
 from groundglass.pretraining.alternation import Alternation
@@ -111,10 +111,10 @@ def evaluate_pretraining(
         picture: PNG to write: a few of the slices under both masks, and what is painted.
 
     Raises:
-        CohortError: If the split is empty.
+        CohortError: If the split holds no CT slice.
         ConfigError: If there is no finished pretraining in the folder.
     """
-    run, cases = Run(folder), cohort.split(split)
+    run, cases = Run(folder), ct_slices(cohort.split(split))
     pair = load_pretraining(run)
     config = pair.config
     facts = read_facts(run)

@@ -177,6 +177,8 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
 
 _COLUMNS = ("volume", "slice_location", "infected")
 
+_SAID = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
+
 
 def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
     """The labels of a series, from head to feet; none where the table has none of it.
@@ -186,7 +188,8 @@ def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
         volume: Name of the series.
 
     Raises:
-        CohortError: If there is no such table, a column is missing, or a location is no number.
+        CohortError: If there is no such table, a column is missing, a location is no number, or
+            a label neither 0 nor 1.
     """
     if not labels.is_file():
         raise CohortError(
@@ -201,7 +204,7 @@ def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
                 f"found no column '{missing[0]}' in '{labels.name}', expected "
                 f"{', '.join(_COLUMNS)}; add it, or rename the file if it holds no labels of slices"
             )
-        rows = [row for row in table if row["volume"] == volume]
+        rows = [_told(row, labels) for row in table if row["volume"] == volume]
     try:
         return sorted(rows, key=lambda row: -float(row["slice_location"]))
     except ValueError as error:
@@ -209,6 +212,18 @@ def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
             f"found a slice_location of '{volume}' in '{labels.name}' that is no number ({error}), "
             "expected millimeters; correct it"
         ) from None
+
+
+def _told(row: dict[str, str], labels: Path) -> dict[str, str]:
+    """A row with 0 or 1 where the reader says no or yes; pandas writes ``1.0`` after a gap."""
+    said = {name: row[name].strip() for name in ("infected", *LOBE_COLUMNS) if name in row}
+    for name, text in said.items():
+        if text not in _SAID and not (name in LOBE_COLUMNS and not text):
+            raise CohortError(
+                f"found {name} '{text}' at {row['slice_location']} of '{row['volume']}' in "
+                f"'{labels.name}', expected 0 or 1; correct it"
+            )
+    return row | {name: _SAID.get(text, "0") for name, text in said.items()}
 
 
 def labels_of(labels: Path, volume: str, slices: int) -> list[dict[str, str]]:

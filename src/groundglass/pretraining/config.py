@@ -1,8 +1,8 @@
 """What a pretraining is made of."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from groundglass.data.augment import AugmentConfig
 from groundglass.settings import Settings
@@ -71,6 +71,12 @@ class PretrainConfig(Settings):
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     threads: int = Field(2, ge=1)
     augment: AugmentConfig = GEOMETRY_ONLY
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _gray_stays_where_nothing_is_said(cls, value: Any) -> Any:
+        """Some settings of the augmentation leave the others at those of this stage."""
+        return {**GEOMETRY_ONLY.model_dump(), **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _an_epoch_has_a_batch(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from groundglass.data.cohort import Cohort
+from groundglass.data.cohort import Cohort, ct_slices
 from groundglass.data.slices import EpochSampler, SliceDataset
 from groundglass.networks.encoder import start_encoder
 from groundglass.pretraining.alternation import Alternation, Batches, seed_all
@@ -63,8 +63,8 @@ class Course:
 
     def __init__(self, run: Run, config: PretrainConfig, cohort: Cohort, parts: Any) -> None:
         self.run, self.config = run, config
-        cases = cohort.split("train")
-        judged = tuple(case for case in cohort.cases if case.split == "val")
+        cases = ct_slices(cohort.split("train"))
+        judged = tuple(case for case in cohort.cases if case.split == "val" and case.is_slice)
         self.judged_by = "val" if judged else "seen"
         self.train_slices = len(cases)
         self.sampler = EpochSampler(cases, config.draws_per_epoch, config.seed)

@@ -88,28 +88,28 @@ class RunConfig(Settings):
     """
 
     system: str
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     epochs: int = Field(default=30, ge=1)
     draws_per_epoch: int = Field(default=900, ge=1)
     batch_size: int = Field(default=8, ge=1)
     size_px: tuple[int, int] = (256, 352)
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    gradient_norm: float | None = 1.0
-    average_decay: float = 0.995
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    weight_decay: float = Field(default=1e-2, ge=0.0)
+    gradient_norm: float | None = Field(default=1.0, gt=0.0)
+    average_decay: float = Field(default=0.995, ge=0.0, lt=1.0)
     healthy_weight: float = Field(default=4.0, ge=0.0)
     precision: Precision | Literal["auto"] = "auto"
     threads: int = Field(default=2, ge=1)
     augment: AugmentConfig = AugmentConfig()
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    momentum: float = 0.9
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     lookahead: bool = False
     schedule: Literal["cosine", "step", "constant", "cyclic"] = "cosine"
-    step_epochs: int = 50
-    step_factor: float = 0.1
+    step_epochs: int = Field(default=50, ge=1)
+    step_factor: float = Field(default=0.1, gt=0.0)
     cycle_epochs: float = Field(default=4.0, gt=0.0)
     lowest_share: float = Field(default=0.1, gt=0.0, le=1.0)
-    gradient_value: float | None = None
+    gradient_value: float | None = Field(default=None, gt=0.0)
     monitor: str = "val/lesion_dice"
     monitor_mode: Literal["max", "min"] = "max"
     keep: Literal["best", "last"] = "best"
@@ -117,7 +117,7 @@ class RunConfig(Settings):
     patients_share: float = Field(default=1.0, gt=0.0, le=1.0)
     lesion_threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     mean_of: tuple[str, ...] = ()
-    patience: int | None = None
+    patience: int | None = Field(default=None, ge=1)
     devices: str = "auto"
     workers: int = Field(default=0, ge=0)
     logger: Literal["csv", "tensorboard"] = "csv"

@@ -6,16 +6,17 @@ Semi-supervised Inf-Net: Fan et al. 2020, doi:10.1109/TMI.2020.2996645, section 
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from groundglass.data.cohort import Case, Cohort, cohort_text
+from groundglass.data.cohort import Case, Cohort, cohort_text, ct_slices
 from groundglass.errors import CohortError, ConfigError, OutputError
 from groundglass.labels import Lesion
-from groundglass.systems import load_system
+from groundglass.systems import SYSTEMS, load_system
 from groundglass.systems.card import find_recipe
 from groundglass.systems.system import LesionMapper
 from groundglass.training.run import Run, replace_text
@@ -76,7 +77,8 @@ def learn_progressively(  # noqa: PLR0913 - one argument for each thing that the
             "expected one or more; correct it"
         )
     watcher = watcher or Watcher()
-    others = Cohort.read([unlabeled]).split("train")
+    _refuse_no_map(system)
+    others = ct_slices(Cohort.read([unlabeled]).split("train"))
     _refuse_shared_patients(Cohort.read(labeled), others)
     _keep_arguments(
         folder,
@@ -136,14 +138,22 @@ def _train(
     return train(system, tables, folder, recipe=recipe, overrides=overrides, watcher=watcher)
 
 
+def _refuse_no_map(system: str) -> None:
+    """Refuse, before anything is trained, a system that could not label slices."""
+    if system not in SYSTEMS:  # the training says so
+        return
+    predictor = import_module(f"groundglass.systems.{system}.predict").Predictor
+    if not hasattr(predictor, "lesion_probability"):
+        raise ConfigError(
+            f"found system '{system}' that maps no lesion on pictures, expected one that does; "
+            "take another"
+        )
+
+
 def _label(run: Run, cases: Sequence[Case], folder: Path) -> list[Case]:
     """The cases with masks of lesion that the run gives them, at its own threshold, no others."""
     system = load_system(str(run.folder))
-    if not isinstance(system, LesionMapper):
-        raise ConfigError(
-            f"found system '{system.card.name}' that maps no lesion on pictures, expected one that "
-            "does; take another"
-        )
+    assert isinstance(system, LesionMapper)
     folder.mkdir(parents=True, exist_ok=True)
     labeled = []
     for number, case in enumerate(cases):  # names of cases may be no names of files

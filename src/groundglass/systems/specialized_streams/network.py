@@ -270,8 +270,8 @@ def cohort_labels_of(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def labels_of(settings: Settings, stage: Stage) -> tuple[Lesion, ...]:
-    """Manifestations of the second or third stage, in the order of their channels."""
-    numbers = _numbers(settings, f"{stage}_labels")
+    """Manifestations of the second or third stage by channel; none where it is not there."""
+    numbers = _numbers(settings, f"{stage}_labels") if f"{stage}_labels" in settings else []
     return tuple(lesion for number in numbers for lesion in Lesion if lesion == number)
 
 

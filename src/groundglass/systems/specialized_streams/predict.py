@@ -73,7 +73,7 @@ class Predictor(SliceSegmenter):
     network: SpecializedStreams
 
     def __init__(self, card: Card, weights: Path, device: str = "cpu") -> None:
-        self._labels = labels_of(card.network, "streams") if _has(card, "streams") else ()
+        self._labels = labels_of(card.network, "streams")
         kinds = {Lesion.GROUND_GLASS, Lesion.CONSOLIDATION} <= set(self._labels)
         self.consolidation = _DENSE if kinds else None
         opacities = [label for label in self._labels if label is not Lesion.PLEURAL_EFFUSION]
@@ -397,7 +397,3 @@ class Predictor(SliceSegmenter):
                 f"weights of {' and '.join(self.network.stages)}",
                 f"weights of the stage '{stage}'; train it, or join runs that hold it",
             )
-
-
-def _has(card: Card, stage: Stage) -> bool:
-    return any(name.startswith(f"{stage}_") for name in card.network)
