@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from groundglass.data.cohort import Cohort
+from groundglass.data.phantom import make_phantom
 from groundglass.errors import ConfigError
+from groundglass.labels import Lung
+from groundglass.mask import Mask
+from groundglass.scan import CTScan
 from groundglass.systems import load_system
 from groundglass.systems.card import home
 from groundglass.systems.spatio_temporal_rcnn.blocks import Neck, TinyUnet
 from groundglass.systems.spatio_temporal_rcnn.detector import Instances, find_targets
 from groundglass.systems.spatio_temporal_rcnn.network import Answer, as_input
+from groundglass.systems.spatio_temporal_rcnn.predict import _parts_of_volume
 from groundglass.systems.spatio_temporal_rcnn.stages import stage_by_share, stage_of
 from groundglass.systems.spatio_temporal_rcnn.training import (
     Config,
@@ -124,6 +129,18 @@ def test_mask_rcnn_sees_the_middle_slice_alone() -> None:
     other[:, [0, 2]] = 0
     one, two = (network.detector_features(as_input(g))[0] for g in (gray, other))
     assert all(torch.equal(one[level], two[level]) for level in one)
+
+
+def test_the_slice_below_comes_first_as_in_training() -> None:
+    made = make_phantom(3, shape=(4, 48, 64))
+    marked = made.scan.slices.copy()
+    marked[:] = np.array([-1000, -900, -800, -700])[:, None, None]
+    scan = CTScan(made.scan.voxels.with_array(marked), made.scan.source)
+    lungs = Mask.on(scan, np.ones_like(marked, np.uint8), Lung)
+    _, _, (below, middle, above) = list(_parts_of_volume(scan, lungs, (48, 64)))[1]
+    grays = [shown[1].mean() for shown in (below, middle, above) if shown is not None]
+    assert grays == sorted(grays, reverse=True)
+    assert len(grays) == 3
 
 
 def test_a_slice_without_neighbors_lies_between_empty_ones() -> None:

@@ -331,7 +331,10 @@ Part = tuple[int, tuple[int, int], tuple[Shown | None, Shown | None, Shown | Non
 
 
 def _parts_of_volume(scan: CTScan, lungs: Mask, size_px: tuple[int, int]) -> Iterator[Part]:
-    """Neighbors are those of the scan, whether they show lung or not."""
+    """Neighbors are those of the scan, whether they show lung or not.
+
+    Scans run from head to feet, the slices of training from the feet up: the slice below is first.
+    """
     box = Box.around(lungs.array.max(0) > 0, LUNG_MARGIN)
     if box is None:
         return
@@ -346,7 +349,7 @@ def _parts_of_volume(scan: CTScan, lungs: Mask, size_px: tuple[int, int]) -> Ite
 
     for k, lung in enumerate(lungs.slices):
         if lung.any():
-            yield k, (box.top, box.left), (shown(k - 1), shown(k), shown(k + 1))
+            yield k, (box.top, box.left), (shown(k + 1), shown(k), shown(k - 1))
 
 
 def _parts_of_pictures(scan: Scan, lungs: Mask, size_px: tuple[int, int]) -> Iterator[Part]:
