@@ -16,6 +16,7 @@ from groundglass.findings import Findings
 from groundglass.mask import Mask
 from groundglass.report import Provenance, Report
 from groundglass.scan import CTScan, CTSlices, Note, Scan
+from groundglass.write.dicom_source import burned_in
 
 _UID = re.compile(r"\b\d+(?:\.\d+){3,}\b")
 
@@ -125,14 +126,10 @@ def _told(headers: tuple[Dataset, ...], dates: str, key: bytes | None) -> str:
     if not headers:
         return "The name of the scan was replaced by a pseudonym; the file held no DICOM header."
     by = "one made for this run and thrown away" if key is None else "the one given"
+    burned = ", and a header says that something is burned into them" if burned_in(headers) else ""
     return (
         "Patient and study were de-identified by the Basic Application Level Confidentiality "
         f"Profile (DICOM PS3.15 {EDITION}). {_DONE_WITH_DATES[dates]} Identifiers were replaced "
         f"with a key, {by}: references point at a de-identified copy of the series, not at the "
-        "stored one. Pixels were not changed"
-        + (
-            ", and a header says that something is burned into them."
-            if any(str(h.get("BurnedInAnnotation", "")).upper() == "YES" for h in headers)
-            else "."
-        )
+        f"stored one. Pixels were not changed{burned}."
     )

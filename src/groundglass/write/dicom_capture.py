@@ -81,7 +81,7 @@ def capture(
     made.BodyPartExamined = "CHEST"
     made.ImageType = ["DERIVED", "SECONDARY"]
     # sides and lesions name nobody, what was burned into the slices may
-    made.BurnedInAnnotation = "YES" if burned_in(report) else "NO"
+    made.BurnedInAnnotation = "YES" if burned_in(report.findings.scan.source.headers) else "NO"
     return made
 
 

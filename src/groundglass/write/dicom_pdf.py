@@ -42,8 +42,9 @@ def encapsulated(document: bytes, report: Report, series: SourceSeries) -> Datas
     made.ConversionType = "WSD"
     made.AcquisitionDateTime = None
     # the page shows the name of the folder that was read, which may name the patient
-    nameless = "deidentify" in report.provenance.settings and not burned_in(report)
-    made.BurnedInAnnotation = "NO" if nameless else "YES"
+    named = "deidentify" not in report.provenance.settings
+    burned = burned_in(report.findings.scan.source.headers)
+    made.BurnedInAnnotation = "YES" if named or burned else "NO"
     made.DocumentTitle = "groundglass: pneumonia on chest CT"
     title = Dataset()
     title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning = codes.LN.CTChestReport[:3]

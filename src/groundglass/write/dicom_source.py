@@ -206,9 +206,8 @@ def source_series(scan: Scan) -> SourceSeries:
     return SourceSeries(tuple(images), names, _in_frame(stored, frame), told)
 
 
-def burned_in(report: Report) -> bool:
-    """Whether a header of the scan says that something is burned into its slices."""
-    headers = report.findings.scan.source.headers
+def burned_in(headers: Iterable[Dataset]) -> bool:
+    """Whether a header of a scan says that something is burned into its slices."""
     return any(str(header.get("BurnedInAnnotation", "")).upper() == "YES" for header in headers)
 
 
