@@ -130,6 +130,8 @@ def test_labels_that_are_none_are_refused_in_words(series):
 
 def test_labels_that_passed_through_a_program_with_gaps_are_read(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("volume,slice_location,infected,LLL\na,2.0,1.0,1\na,1.0,0.0,\na,3.0, 1 ,0.0\n")
+    table.write_text(
+        "volume,slice_location,infected,LLL\na,2.0,1.0,1\na,1.0,0.0,\na,3.0, 1 ,0.0\na,0.0,,\n"
+    )
     told = [(row["infected"], row["LLL"]) for row in read_labels(table, "a")]
-    assert told == [("1", "0"), ("1", "1"), ("0", "0")]
+    assert told == [("1", "0"), ("1", "1"), ("0", "0"), ("0", "0")]

@@ -177,7 +177,7 @@ def roc_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
 
 _COLUMNS = ("volume", "slice_location", "infected")
 
-_SAID = {"0": "0", "0.0": "0", "1": "1", "1.0": "1"}
+_SAID = {"": "0", "0": "0", "0.0": "0", "1": "1", "1.0": "1"}
 
 
 def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
@@ -215,15 +215,18 @@ def read_labels(labels: Path, volume: str) -> list[dict[str, str]]:
 
 
 def _told(row: dict[str, str], labels: Path) -> dict[str, str]:
-    """A row with 0 or 1 where the reader says no or yes; pandas writes ``1.0`` after a gap."""
+    """A row with 0 or 1 where the reader says no or yes; pandas writes ``1.0`` after a gap.
+
+    Empty says no: COVID-CT-MD has no labels of slices for healthy series.
+    """
     said = {name: row[name].strip() for name in ("infected", *LOBE_COLUMNS) if name in row}
     for name, text in said.items():
-        if text not in _SAID and not (name in LOBE_COLUMNS and not text):
+        if text not in _SAID:
             raise CohortError(
                 f"found {name} '{text}' at {row['slice_location']} of '{row['volume']}' in "
                 f"'{labels.name}', expected 0 or 1; correct it"
             )
-    return row | {name: _SAID.get(text, "0") for name, text in said.items()}
+    return row | {name: _SAID[text] for name, text in said.items()}
 
 
 def labels_of(labels: Path, volume: str, slices: int) -> list[dict[str, str]]:
