@@ -41,23 +41,24 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def bundle(report: Report) -> Resource:
     """A collection of one Device, one DiagnosticReport and an Observation for every number."""
-    device = _device(report)
-    observations = list(_observations(report, _url(device)))
-    resources = [_diagnostic_report(report, observations), device, *observations]
+    root = _root(report)
+    device = _device(report, root)
+    observations = list(_observations(report, root, _url(device)))
+    resources = [_diagnostic_report(report, root, observations), device, *observations]
     return {
         "resourceType": "Bundle",
-        "identifier": {"system": "urn:groundglass:bundle", "value": _id(report, "bundle")},
+        "identifier": {"system": "urn:groundglass:bundle", "value": _id(root, "bundle")},
         "type": "collection",
         "timestamp": _instant(report),
         "entry": [{"fullUrl": _url(one), "resource": one} for one in resources],
     }
 
 
-def _diagnostic_report(report: Report, observations: list[Resource]) -> Resource:
+def _diagnostic_report(report: Report, root: uuid.UUID, observations: list[Resource]) -> Resource:
     said = [f"{note.name}: {note.message}" for note in report.notes]
     made: Resource = {
         "resourceType": "DiagnosticReport",
-        "id": _id(report, "report"),
+        "id": _id(root, "report"),
         "status": "preliminary",
         "code": _concept("http://loinc.org", "24627-2", "CT Chest"),
         "issued": _instant(report),
@@ -70,7 +71,7 @@ def _diagnostic_report(report: Report, observations: list[Resource]) -> Resource
     return made
 
 
-def _device(report: Report) -> Resource:
+def _device(report: Report, root: uuid.UUID) -> Resource:
     """What made the numbers."""
     made = report.provenance
     versions = [{"value": made.version}]
@@ -78,27 +79,28 @@ def _device(report: Report) -> Resource:
         versions.append({"value": f"weights sha256 {made.weights_sha256}"})
     return {
         "resourceType": "Device",
-        "id": _id(report, "device"),
+        "id": _id(root, "device"),
         "deviceName": [{"name": f"groundglass {made.system}", "type": "model-name"}],
         "version": versions,
     }
 
 
-def _observations(report: Report, device: str) -> Iterator[Resource]:
+def _observations(report: Report, root: uuid.UUID, device: str) -> Iterator[Resource]:
     for score in report.scores:
         for part, value in ((WHOLE, score.value), *score.parts.items()):
-            yield _observation(report, score, part, value, device)
+            yield _observation(report, root, score, part, value) | {"device": {"reference": device}}
 
 
-def _observation(report: Report, score: Score, part: str, value: float, device: str) -> Resource:
+def _observation(
+    report: Report, root: uuid.UUID, score: Score, part: str, value: float
+) -> Resource:
     made: Resource = {
         "resourceType": "Observation",
-        "id": _id(report, score.name, part),
+        "id": _id(root, score.name, part),
         "status": "preliminary",
         "code": _concept(SCORE_SYSTEM, score.name, score.title),
         **_scanned(report),
         "bodySite": _site(part),
-        "device": {"reference": device},
         "note": [{"text": score.definition}],
         "valueQuantity": _quantity(value, score.unit),
     }
@@ -137,17 +139,22 @@ def _instant(report: Report) -> str:
     return datetime.fromisoformat(report.provenance.created).isoformat(timespec="seconds")
 
 
-def _id(report: Report, *parts: str) -> str:
-    """The same for the same report, so that sending it twice makes no second copy.
+def _root(report: Report) -> uuid.UUID:
+    """What the identifiers of a report are made of.
 
-    Names and times may be those of two scans, their numbers and lungs are not.
+    The same for the same report, so that sending it twice makes no second copy. Names and times may
+    be those of two scans, their numbers and lungs are not.
     """
     made, found = report.provenance, report.findings
     numbers = [f"{score.name} {score.value!r} {score.parts!r}" for score in report.scores]
     lungs = [str(zlib.crc32(one.tobytes())) for one in found.lungs.slices]
-    told = (made.created, made.system, found.scan.source.name, *numbers, *lungs, *parts)
+    told = (made.created, made.system, found.scan.source.name, *numbers, *lungs)
     uids = made.input_uids.values()
-    return str(uuid.uuid5(_NAMESPACE, "\n".join([*map(printable, told), *uids])))
+    return uuid.uuid5(_NAMESPACE, "\n".join([*map(printable, told), *uids]))
+
+
+def _id(root: uuid.UUID, *parts: str) -> str:
+    return str(uuid.uuid5(root, "\n".join(parts)))
 
 
 def _url(resource: Resource) -> str:
